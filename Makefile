@@ -1,0 +1,72 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer: make demo, make test.
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install demo demo-all test test-all lint format docs paper report lock ci-deps clean
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(BIN)/.installed  ## the environment of envs/requirements.lock in .venv
+
+$(BIN)/.installed: envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; give one by: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install  ## the default experiment: reports/digits/report.html
+	$(SNAKEMAKE)
+	@test -e reports/digits/report.html || $(MAKE) --no-print-directory report
+	@echo "Open reports/digits/report.html in a browser."
+
+demo-all: install  ## every method on the digits at full length: reports/digits-all/report.html
+	$(SNAKEMAKE) --configfile config/digits-all.yaml
+
+report: install  ## the HTML report of the default experiment once more
+	$(BIN)/snakemake --report reports/digits/report.html --workflow-profile none
+
+paper: install  ## tables and figures of the default experiment in one PDF
+	$(SNAKEMAKE) paper
+
+test: install  ## the test suite
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: install  ## the test suite with its long tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: install  ## formatting, types, style of workflow and code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python -m clusterprobe.config.documentation --check
+	$(BIN)/python tests/lint_workflow.py
+
+format: install  ## format all code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+docs: install  ## the schema and the documentation of the configuration from its model
+	$(BIN)/python -m clusterprobe.config.documentation
+
+lock:  ## resolve the dependencies anew for all platforms
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev \
+	  pyproject.toml --output-file envs/requirements.lock
+
+ci-deps:  ## Debian packages that tests use: Slurm, Chromium, a small LaTeX
+	apt-get update --quiet --quiet
+	apt-get install --yes --quiet --no-install-recommends slurm-wlm munge chromium \
+	  texlive-latex-base texlive-latex-recommended lmodern poppler-utils
+
+clean:  ## remove what this machine built, not data/ and reports/
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,186 @@
+"""k-means on blocks of rows: fit, assign, and the model in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from clusterprobe.cluster.initialisation import seed_centres
+from clusterprobe.cluster.lloyd import Fit, lloyd
+from clusterprobe.cluster.minibatch import default_batch_size, minibatch
+from clusterprobe.cluster.nearest import Int32, block_rows, nearest_two
+from clusterprobe.cluster.points import Points
+from clusterprobe.config.errors import UserError
+from clusterprobe.features.scaling import require_finite, unit_length
+from clusterprobe.store.rows import Float32, Rows
+
+
+@dataclass(frozen=True)
+class KMeansModel:
+    """Centres [K, D] float32 in `space`, their inertia on the rows of the fit, its iterations (or epochs).
+
+    The inertia is the sum of squared distances, or the sum of 1 - cosine if spherical.
+    """
+
+    centres: Float32
+    inertia: float
+    iterations: int
+    space: str
+    spherical: bool
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the model as named arrays."""
+        return {
+            "centres": self.centres,
+            "inertia": np.asarray(self.inertia),
+            "iterations": np.asarray(self.iterations),
+            "space": np.asarray(self.space),
+            "spherical": np.asarray(self.spherical),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> KMeansModel:
+        """Make a model of what to_arrays returned."""
+        return cls(
+            centres=np.ascontiguousarray(arrays["centres"], dtype=np.float32),
+            inertia=float(arrays["inertia"]),
+            iterations=int(arrays["iterations"]),
+            space=str(arrays["space"]),
+            spherical=bool(arrays["spherical"]),
+        )
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """For each of N rows: nearest and second nearest cluster (int32; -1 if there is no second), distance to
+    the nearest centre (Euclidean, or 1 - cosine if spherical) and confidence 1 - d1 / d2, both float32."""
+
+    cluster: Int32
+    second: Int32
+    distance: Float32
+    confidence: Float32
+
+
+def fit_kmeans(
+    rows: Rows,
+    k: int,
+    seed: int,
+    *,
+    algorithm: Literal["lloyd", "minibatch"] = "lloyd",
+    spherical: bool = False,
+    restarts: int = 1,
+    max_iterations: int = 300,
+    tolerance: float = 1e-4,
+    epochs: int = 60,
+    batch_size: int | None = None,
+    reassignment_ratio: float = 0.01,
+    initial: Float32 | None = None,
+    memory_bytes: int = 4 * 2**30,
+) -> KMeansModel:
+    """Fit k centres to rows [N, D]; the best inertia of `restarts` counts, equal seeds give equal bytes.
+
+    lloyd: until no label changes, the centres move less than `tolerance` (squared, relative to the variance),
+    or `max_iterations`. minibatch: `epochs` passes in batches of max(2048, 2^ceil(log2 k)), or `batch_size`,
+    as in arXiv 2008.10312. spherical: rows and centres of unit length, by cosine. `initial` [K, D] takes the
+    place of k-means++. Rows of at most `memory_bytes` as float32 are kept in memory.
+    Raises UserError for a k that does not fit the rows, for bad options and for values that are not finite.
+    """
+    batch_size = default_batch_size(max(k, 1)) if batch_size is None else batch_size
+    _check(rows, k, algorithm, restarts, max_iterations, epochs, batch_size)
+    points = Points(rows, spherical=spherical, memory_bytes=memory_bytes)
+    start = None if initial is None else _given_centres(initial, points, k)
+
+    def fit(stream: np.random.SeedSequence) -> Fit:
+        generator = np.random.default_rng(stream)
+        if algorithm == "lloyd":
+            first = seed_centres(points, k, generator) if start is None else start
+            return lloyd(points, first, max_iterations=max_iterations, tolerance=tolerance)
+        return minibatch(
+            points,
+            k,
+            generator,
+            epochs=epochs,
+            batch_size=batch_size,
+            reassignment_ratio=reassignment_ratio,
+            initial=start,
+        )
+
+    best = min(map(fit, np.random.SeedSequence(seed).spawn(restarts)), key=lambda found: found.inertia)
+    # on the unit sphere |x - c|^2 = 2 (1 - x.c)
+    inertia = best.inertia / 2 if spherical else best.inertia
+    return KMeansModel(best.centres + points.offset, inertia, best.iterations, rows.space, spherical)
+
+
+def assign(rows: Rows, model: KMeansModel) -> Assignment:
+    """Find the nearest centre of each of the rows [N, D]; raises UserError for rows of another space."""
+    if rows.space != model.space or rows.shape[1] != model.centres.shape[1]:
+        raise UserError(
+            f"these features are of the space {rows.space!r} with {rows.shape[1]} columns, the clusters of "
+            f"{model.space!r} with {model.centres.shape[1]}: take the encoder and the reducer of the fit"
+        )
+    offset = np.zeros(rows.shape[1], np.float32) if model.spherical else model.centres.mean(axis=0)
+    centres = model.centres - offset
+    count, first = rows.shape[0], 0
+    result = Assignment(
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.empty(count, np.float32),
+        np.ones(count, np.float32),
+    )
+    for block in rows.blocks(block_rows(len(centres))):
+        require_finite(block, rows.space)
+        here = slice(first, first + len(block))
+        block = unit_length(block) if model.spherical else block - offset
+        result.cluster[here], result.second[here] = nearest_two(block, centres)
+        distance = _distances(block, centres[result.cluster[here]], model.spherical)
+        result.distance[here] = distance
+        if len(centres) > 1:
+            other = _distances(block, centres[result.second[here]], model.spherical)
+            ratio = np.divide(distance, other, out=np.ones_like(distance), where=other > 0)
+            result.confidence[here] = 1 - np.minimum(ratio, 1)
+        first += len(block)
+    return result
+
+
+def _distances(block: Float32, centres: Float32, spherical: bool) -> Float32:
+    """Return the distance [n] of each row [n, D] to its own centre [n, D]."""
+    if spherical:
+        cosines: Float32 = np.einsum("nd,nd->n", block, centres)
+        return np.maximum(1 - cosines, np.float32(0))
+    differences = block - centres
+    squares: Float32 = np.einsum("nd,nd->n", differences, differences)
+    return np.sqrt(squares)
+
+
+def _given_centres(initial: Float32, points: Points, k: int) -> Float32:
+    """Return centres that were given [K, D], moved to where the points are."""
+    if initial.shape != (k, points.width):
+        raise UserError(f"initial centres have the shape {initial.shape}, expected ({k}, {points.width})")
+    return (
+        unit_length(initial.astype(np.float32))
+        if points.spherical
+        else initial.astype(np.float32) - points.offset
+    )
+
+
+def _check(
+    rows: Rows, k: int, algorithm: str, restarts: int, max_iterations: int, epochs: int, batch_size: int
+) -> None:
+    if not 1 <= k <= rows.shape[0]:
+        raise UserError(
+            f"k-means with k = {k} on {rows.shape[0]} rows of {rows.space!r}: "
+            "choose k from 1 to the number of rows"
+        )
+    if algorithm not in ("lloyd", "minibatch"):
+        raise UserError(f"unknown k-means algorithm {algorithm!r}: choose lloyd or minibatch")
+    for name, value in (("restarts", restarts), ("max_iterations", max_iterations), ("epochs", epochs)):
+        if value < 1:
+            raise UserError(f"k-means option {name} is {value}: it must be at least 1")
+    if algorithm == "minibatch" and batch_size < k:
+        raise UserError(
+            f"batch_size {batch_size} is below k = {k}: the first batch must hold all first centres; raise it"
+        )

@@ -1,0 +1,169 @@
+"""What one run reads and is asked to do, spelled out as plain values for its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from clusterprobe.config import paths
+from clusterprobe.config.plan import Features, Neighbours, Plan, PlannedDataset, Run
+
+
+def clustered_splits(run: Run) -> Iterator[tuple[PlannedDataset, str]]:
+    """Yield every split that a run assigns: those of the fitted data set, then the transfer sets."""
+    for dataset in (run.dataset, *(target for target, _ in run.transfer)):
+        for split in dataset.splits:
+            yield dataset, split
+
+
+def fitting_cell(run: Run) -> dict[str, Any]:
+    """Return method, clusters, reducer and, for each member, its seeds and the files of its features."""
+    return run.definition() | {
+        "facts": paths.facts(run.dataset, "train"),
+        "members": [
+            {
+                "encoder_seed": member.features.encoder.seed,
+                "seeds": list(member.seeds),
+                "fits": f"data/clusterings/fits/{run.fit_id(member)}",
+                "basis": paths.basis(member.features, run.dataset) if run.reducer.name == "pca" else None,
+                "splits": [
+                    {
+                        "dataset": dataset.name,
+                        "split": split,
+                        "manifest": paths.manifest(dataset, split),
+                        "shards": paths.shards(member.features, dataset, split),
+                    }
+                    for dataset, split in clustered_splits(run)
+                ],
+            }
+            for member in run.members
+        ],
+    }
+
+
+def fitting_inputs(run: Run) -> list[str]:
+    """Return every file that `fitting_cell` names."""
+    cell = fitting_cell(run)
+    files = [cell["facts"]]
+    for member in cell["members"]:
+        files += [member["basis"]] if member["basis"] else []
+        for part in member["splits"]:
+            files += [part["manifest"], *part["shards"]]
+    return sorted(set(files))
+
+
+def evaluation_cell(run: Run) -> dict[str, Any]:
+    """Return which columns the results of a run carry and where the labels of its splits lie."""
+    return {
+        "columns": {
+            "fit_dataset": run.dataset.name,
+            "reducer": run.reducer.name,
+            "method": run.method,
+            "protocol": run.protocol,
+            "run": run.id,
+        },
+        "encoders": [_encoder_columns(member.features) for member in run.members],
+        "manifests": [
+            {
+                "dataset": dataset.name,
+                "split": split,
+                "manifest": paths.manifest(dataset, split),
+                "facts": paths.facts(dataset, split),
+            }
+            for dataset, split in clustered_splits(run)
+        ],
+        "label_maps": {target.name: label_map for target, label_map in run.transfer},
+    }
+
+
+def evaluation_inputs(run: Run) -> dict[str, Any]:
+    """Return the files that the evaluation of a run reads."""
+    labels = [
+        path(dataset, split)
+        for dataset, split in clustered_splits(run)
+        for path in (paths.manifest, paths.facts)
+    ]
+    return {"model": paths.model(run), "assignments": paths.assignments(run), "labels": labels}
+
+
+def readable_names(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return, for every run and neighbour set, the names that tables show."""
+    names = {
+        run.id: {"encoder": plan.title("encoder", run.encoder), "variant": run.variant}
+        for run in plan.runs.values()
+    }
+    for mined in plan.neighbours.values():
+        names[mined.id] = {
+            "encoder": plan.title("encoder", mined.features.encoder.name),
+            "variant": "default",
+        }
+    return names
+
+
+def _encoder_columns(features: Features) -> dict[str, Any]:
+    return {
+        "encoder_id": features.encoder.id,
+        "encoder_seed": features.encoder.seed,
+        "features": features.id,
+    }
+
+
+def neighbour_columns(mined: Neighbours) -> dict[str, Any]:
+    """Return which columns the purity of a neighbour set carries."""
+    return _encoder_columns(mined.features) | {
+        "fit_dataset": mined.dataset.name,
+        "dataset": mined.dataset.name,
+        "split": "train",
+        "protocol": "clean",
+        "run": mined.id,
+    }
+
+
+def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
+    """Return what figures and galleries need to know of a run: names, files, the split that is shown."""
+    split = run.dataset.splits[-1]
+    return {
+        "encoder": plan.title("encoder", run.encoder),
+        "dataset": run.dataset.name,
+        "split": split,
+        "assignments": paths.assignments(run),
+        "train_manifest": paths.manifest(run.dataset, "train"),
+        "manifest": paths.manifest(run.dataset, split),
+        "location": paths.location(run.dataset, split),
+        "facts": paths.facts(run.dataset, "train"),
+    }
+
+
+def shown_files(shown: dict[str, Any]) -> list[str]:
+    """Return the files that `shown_run` names, where the images lie left out."""
+    return [shown[name] for name in ("assignments", "train_manifest", "manifest", "facts")]
+
+
+def overview(plan: Plan) -> dict[str, Any]:
+    """Return what the first page of the report says about the question that was asked."""
+    return {
+        "title": plan.config.title or plan.config.name,
+        "datasets": [
+            {
+                "name": plan.title("dataset", dataset.name),
+                "facts": {split: paths.facts(dataset, split) for split in dataset.splits},
+            }
+            for dataset in plan.datasets.values()
+        ],
+        "encoders": [
+            {
+                "name": plan.title("encoder", name),
+                "seen": definition.seen if definition else None,
+                "licence": definition.licence if definition else None,
+            }
+            for name, definition in plan.config.encoders.items()
+        ],
+        "methods": sorted({run.method for run in plan.runs.values()}),
+        "seeds": plan.config.seeds,
+    }
+
+
+def planned_ids(plan: Plan) -> list[str]:
+    """Return the ids of everything that this experiment makes or uses."""
+    mined = [neighbours.id for neighbours in plan.neighbours.values()]
+    return sorted([*plan.datasets, *plan.encoders, *plan.features, *mined, *plan.runs])

@@ -1,0 +1,135 @@
+"""Typed definitions of data sets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Paths = dict[str, str]
+Shift = Literal["rotation", "viewpoint", "clutter", "inversion"]
+
+
+class Strict(BaseModel):
+    """A section of the configuration: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Dataset(Strict):
+    labelled: bool = Field(
+        True, description="whether images carry class labels; without, only label-free scores"
+    )
+    shards: int = Field(1, ge=1, description="number of feature shards (and extraction jobs) per split")
+    title: str | None = Field(None, description="name in tables and figures; the key itself if not given")
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that indexing yields."""
+        return ("train", "test")
+
+
+class DigitsDataset(_Dataset):
+    """The 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
+
+    kind: Literal["digits"]
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="share of the images in the test split")
+    split_seed: int = Field(0, ge=0, description="seed of the stratified split")
+
+
+class _Located(_Dataset):
+    split_seed: int = Field(0, ge=0, description="seed of the split and of `limit`")
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="share of the test split if only one path is given"
+    )
+    on_bad_image: Literal["error", "skip"] = Field(
+        "error", description="stop at an unreadable image, or leave it out and report it"
+    )
+    verify: Literal["decode", "header"] = Field(
+        "decode", description="decode every image while indexing, or only look at its header"
+    )
+    limit: dict[str, int] | None = Field(None, description="at most this many images per split, stratified")
+
+
+class FolderDataset(_Located):
+    """A tree of image files; sub-folders are classes, or there are none."""
+
+    kind: Literal["folder"]
+    path: str | None = Field(None, description="root of one tree that is split into train and test")
+    splits: Paths | None = Field(None, description="root of each split, e.g. {train: ..., test: ...}")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FolderDataset:
+        if (self.path is None) == (self.splits is None):
+            raise ValueError("give either `path` (split into train and test) or `splits` (one per split)")
+        return self
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        return ("train", "test") if self.splits is None else tuple(self.splits)
+
+
+class ParquetDataset(_Located):
+    """Parquet files with columns id, image (encoded bytes) and, optionally, label and class."""
+
+    kind: Literal["parquet"]
+    splits: Paths = Field(description="parquet file of each split, e.g. {train: ..., test: ...}")
+    class_names: list[str] | None = Field(
+        None, description="names of the labels 0, 1, ... if no column has them"
+    )
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        return tuple(self.splits)
+
+
+class TorchvisionDataset(_Located):
+    """A data set class of torchvision, by name."""
+
+    kind: Literal["torchvision"]
+    name: str = Field(description="class name in torchvision.datasets, e.g. CIFAR10")
+    root: str = Field(description="folder that holds the files of the data set")
+    splits: Paths | None = Field(
+        None, description="our split names to the set's own, e.g. {train: unlabeled}"
+    )
+    download: bool = Field(False, description="let torchvision download the files if they are missing")
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        return ("train", "test") if self.splits is None else tuple(self.splits)
+
+
+class ShiftedDataset(_Dataset):
+    """Images of another data set under controlled shifts, rendered by the workflow: a transfer set."""
+
+    kind: Literal["shifted"]
+    source: str = Field(description="data set whose images are shifted")
+    split: str = Field("test", description="split of the source")
+    shifts: list[Shift] = Field(
+        default_factory=lambda: list(get_args(Shift)),
+        description="each image appears once under each shift",
+    )
+    severity: float = Field(1.0, gt=0, description="strength of the shifts; 1 keeps digits readable")
+    seed: int = Field(0, ge=0, description="seed of the shifts")
+    label_map: str = Field(description="label map from source classes to the classes of the shifted set")
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        return ("test",)
+
+
+Dataset = Annotated[
+    DigitsDataset | FolderDataset | ParquetDataset | TorchvisionDataset | ShiftedDataset,
+    Field(discriminator="kind"),
+]
+
+# Where a data set lies, and how it is cut for extraction or named in tables, is not what it is.
+_NOT_IDENTITY = {"path", "splits", "root", "download", "shards", "title", "labelled", "verify"}
+
+
+def dataset_identity(dataset: Dataset) -> dict[str, Any]:
+    """Return what defines a data set: moving a folder does not make another data set of it."""
+    fields = dataset.model_dump(mode="json")
+    return {key: value for key, value in fields.items() if key not in _NOT_IDENTITY} | {
+        "splits": list(dataset.split_names)
+    }

@@ -1,0 +1,148 @@
+"""The configuration of one experiment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from clusterprobe.config.datasets import Dataset, Strict
+from clusterprobe.config.encoders import Encoder
+
+Method = Literal["kmeans", "minibatch-kmeans", "spherical-kmeans"]
+
+
+class Reducer(Strict):
+    """What stands between features and clustering."""
+
+    name: Literal["none", "pca"] = Field("pca", description="none: the features as they are")
+    dims: int | None = Field(None, ge=1, description="leading principal components; null: all")
+    whiten: bool = Field(False, description="divide each component by its standard deviation")
+    normalise: bool = Field(False, description="scale each row to unit length afterwards")
+
+    @model_validator(mode="after")
+    def _only_pca_reduces(self) -> Reducer:
+        if self.name == "none" and (self.dims is not None or self.whiten):
+            raise ValueError("`dims` and `whiten` need `name: pca`")
+        return self
+
+
+class KMeansOptions(Strict):
+    """How k-means searches; what is null follows the method."""
+
+    restarts: int | None = Field(
+        None, ge=1, description="random starts, the best is kept; null: 10, mini-batch 1"
+    )
+    max_iterations: int | None = Field(None, ge=1, description="passes of Lloyd's algorithm; null: 300")
+    tolerance: float | None = Field(
+        None, ge=0, description="stop when centres move less, relative; null: 1e-4"
+    )
+    epochs: int | None = Field(None, ge=1, description="passes of the mini-batch variant; null: 60")
+    batch_size: int | None = Field(
+        None, ge=1, description="rows per mini-batch; null: max(2048, 2^ceil(log2 K))"
+    )
+    reassignment_ratio: float | None = Field(
+        None,
+        ge=0,
+        description="mini-batch centres with a smaller share of the largest count start anew; null: 0.01",
+    )
+
+    def given(self) -> dict[str, int | float]:
+        """Return the options that are set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Clusterings(Strict):
+    """A group of runs: one method over encoders and numbers of clusters."""
+
+    method: Method = Field(description="clustering method")
+    variant: str = Field(
+        "default", pattern=r"^[a-z0-9][a-z0-9-]*$", description="word for this row of the method"
+    )
+    encoders: list[str] | None = Field(None, description="which encoders; null: all")
+    datasets: list[str] | None = Field(None, description="which data sets are clustered; null: all")
+    reducers: list[Reducer] = Field(default_factory=lambda: [Reducer()], description="one run for each")
+    factors: list[float] = Field(
+        default_factory=lambda: [1.0], description="numbers of clusters as multiples of the number of classes"
+    )
+    k: list[int] | None = Field(None, description="numbers of clusters, in place of factors")
+    seeds: int | None = Field(None, ge=1, description="number of seeds; null: that of the experiment")
+    options: KMeansOptions = Field(default_factory=KMeansOptions, description="options of the method")
+
+
+class Transfer(Strict):
+    """A data set that is only assigned and scored, by a label map from the classes of the fitted set."""
+
+    dataset: str = Field(description="name of the transfer set")
+    label_map: str = Field(description="label map shipped with the package, or the path of a CSV file")
+
+
+class Neighbours(Strict):
+    """Neighbour mining."""
+
+    k: int = Field(20, ge=1, description="neighbours kept per image, the image itself not among them")
+    purity_at: list[int] = Field(
+        default_factory=lambda: [1, 5, 10, 20], description="purity is reported at these"
+    )
+    encoder_seeds: int = Field(
+        1, ge=0, description="encoder seeds whose neighbours are mined for the purity figure"
+    )
+
+    @model_validator(mode="after")
+    def _within(self) -> Neighbours:
+        if max(self.purity_at, default=0) > self.k:
+            raise ValueError(f"purity_at {max(self.purity_at)} exceeds k {self.k}")
+        return self
+
+
+class Report(Strict):
+    """Which tables, figures and galleries are made; null: all that apply."""
+
+    tables: list[str] | None = Field(None, description="names of tables")
+    figures: list[str] | None = Field(None, description="names of figures")
+    galleries: list[str] | None = Field(
+        None, description="encoders whose default clusters are shown; null: the last"
+    )
+
+
+class Compute(Strict):
+    """Where and how fast, never what: no value here changes a result or starts a run again."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there is one")
+    gpus: int = Field(0, ge=0, description="GPUs that a training or extraction job asks the scheduler for")
+    workers: int = Field(0, ge=0, description="image decoding processes per job")
+    batch_size: int = Field(256, ge=1, description="images per forward pass of extraction")
+    threads: int = Field(1, ge=1, description="CPU threads of training, extraction and clustering jobs")
+    memory_mb: int = Field(2000, ge=500, description="memory of these jobs; doubled at every retry")
+    runtime_minutes: int = Field(60, ge=1, description="time limit of these jobs; doubled at every retry")
+
+
+class Config(Strict):
+    """One experiment: data sets x encoders x clusterings x seeds, and what is reported."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="reports go to reports/{name}")
+    title: str | None = Field(None, description="title of the report; the name if not given")
+    datasets: dict[str, Dataset | None] = Field(
+        min_length=1, description="data sets; an empty entry is looked up in config/datasets.yaml"
+    )
+    fit: list[str] = Field(min_length=1, description="data sets on whose train split models are fitted")
+    transfer: dict[str, list[Transfer]] = Field(
+        default_factory=dict,
+        description="for a fitted data set, the sets that its models are carried over to",
+    )
+    encoders: dict[str, Encoder | None] = Field(
+        min_length=1, description="encoders; an empty entry is looked up in config/encoders.yaml"
+    )
+    seeds: int = Field(5, ge=1, description="seeds 0, 1, ...: of encoder and clustering together")
+    clusterings: list[Clusterings] = Field(min_length=1, description="groups of runs")
+    neighbours: Neighbours = Field(default_factory=Neighbours, description="neighbour mining")
+    report: Report = Field(default_factory=Report, description="what is made of it")
+    compute: Compute = Field(default_factory=Compute, description="resources of jobs")
+
+    @field_validator("datasets", "encoders")
+    @classmethod
+    def _plain_names(cls, value: dict[str, object]) -> dict[str, object]:
+        for name in value:
+            if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name[0] in "-.":
+                raise ValueError(f"the name {name!r} may hold only letters, digits, '-', '_' and '.'")
+        return value

@@ -1,0 +1,62 @@
+"""Where everything lies: the one place that spells out the paths of data/ and reports/."""
+
+from __future__ import annotations
+
+from clusterprobe.config.plan import Features, Neighbours, PlannedDataset, Run
+
+
+def manifest(dataset: PlannedDataset, split: str) -> str:
+    """Return the manifest of one split."""
+    return f"data/manifests/{dataset.id}/{split}.parquet"
+
+
+def facts(dataset: PlannedDataset, split: str) -> str:
+    """Return the facts of one split: classes, counts, skipped images."""
+    return f"data/manifests/{dataset.id}/{split}.json"
+
+
+def location(dataset: PlannedDataset, split: str) -> str:
+    """Return the file that says where the images of one split lie now."""
+    return f"data/manifests/{dataset.id}/{split}.source.json"
+
+
+def encoder_files(encoder: str) -> list[str]:
+    """Return the record and the weights of an encoder."""
+    return [f"data/encoders/{encoder}/encoder.json", f"data/encoders/{encoder}/weights.safetensors"]
+
+
+def shards(features: Features, dataset: PlannedDataset, split: str) -> list[str]:
+    """Return the shards of one split, in order of rows."""
+    count = dataset.definition.shards
+    folder = f"data/features/{features.id}/{dataset.id}/{split}"
+    return [f"{folder}/{number:05d}-of-{count:05d}.npy" for number in range(count)]
+
+
+def basis(features: Features, dataset: PlannedDataset) -> str:
+    """Return the principal components fitted on the train split."""
+    return f"data/pca/{features.id}/{dataset.id}.npz"
+
+
+def neighbours(mined: Neighbours) -> str:
+    """Return the neighbour sets of the train split."""
+    return f"data/neighbours/{mined.id}/{mined.dataset.id}/train.npz"
+
+
+def neighbour_results(mined: Neighbours) -> str:
+    """Return the purity of neighbour sets."""
+    return f"data/results/{mined.id}.{mined.dataset.id}.parquet"
+
+
+def model(run: Run) -> str:
+    """Return the fitted model of all seeds of a run."""
+    return f"data/clusterings/{run.id}/model.npz"
+
+
+def assignments(run: Run) -> str:
+    """Return the assignments of all splits and seeds of a run."""
+    return f"data/clusterings/{run.id}/assignments.parquet"
+
+
+def run_results(run: Run) -> str:
+    """Return the metrics of a run."""
+    return f"data/results/{run.id}.parquet"

@@ -1,0 +1,73 @@
+"""What is made for people to read: the files below reports/ that a plan asks for."""
+
+from __future__ import annotations
+
+from clusterprobe.config.plan import Plan, Run
+
+
+def report_targets(plan: Plan) -> list[str]:
+    """Return every declared file of the report, the HTML page around them apart."""
+    folder = f"reports/{plan.config.name}"
+    targets = [f"{folder}/results.parquet", f"{folder}/overview.html", f"{folder}/cost.html"]
+    targets += [
+        f"{folder}/tables/{name}.{suffix}" for name in tables(plan) for suffix in ("tex", "html", "csv")
+    ]
+    targets += [f"{folder}/figures/{name}.{suffix}" for name in figures(plan) for suffix in ("pdf", "png")]
+    targets += [f"{folder}/galleries/{run.id}.html" for run in galleries(plan)]
+    return targets
+
+
+def tables(plan: Plan) -> list[str]:
+    """Return the tables that the configuration names, or all that its runs can fill."""
+    if plan.config.report.tables is not None:
+        return plan.config.report.tables
+    names = ["clustering"]
+    names += ["transfer"] if _labelled(plan) and plan.config.transfer else []
+    names += ["overclustering"] if _labelled(plan) and _varies(plan, "factor", "k") else []
+    return names
+
+
+def figures(plan: Plan) -> list[str]:
+    """Return the figures that the configuration names, or all that its runs can fill."""
+    if plan.config.report.figures is not None:
+        return plan.config.report.figures
+    names = ["cluster-sizes"]
+    if _labelled(plan):
+        names += ["acc-by-method", "ari-against-acc", "confusion"]
+        names += ["neighbour-purity"] if plan.neighbours else []
+        names += ["pca-dims"] if _varies(plan, "reducer") else []
+        names += ["k-sweep"] if _varies(plan, "factor", "k") else []
+    return names
+
+
+def galleries(plan: Plan) -> list[Run]:
+    """Return the runs whose clusters are shown: the first default run of each chosen encoder."""
+    chosen = plan.config.report.galleries
+    encoders = [list(plan.config.encoders)[-1]] if chosen is None else chosen
+    runs = [main_run(plan, encoder) for encoder in encoders]
+    return [run for run in runs if run is not None]
+
+
+def main_run(plan: Plan, encoder: str) -> Run | None:
+    """Return the first run of an encoder with the variant `default`."""
+    return next(
+        (run for run in plan.runs.values() if (run.encoder, run.variant) == (encoder, "default")), None
+    )
+
+
+def default_runs(plan: Plan) -> list[Run]:
+    """Return the main run of every encoder."""
+    return [run for name in plan.config.encoders if (run := main_run(plan, name)) is not None]
+
+
+def _labelled(plan: Plan) -> bool:
+    return all(plan.dataset(name).definition.labelled for name in plan.config.fit)
+
+
+def _varies(plan: Plan, *attributes: str) -> bool:
+    """Whether some encoder and method are run at more than one value of the attributes."""
+    groups: dict[tuple[str, str, str], set[str]] = {}
+    for run in plan.runs.values():
+        value = str([getattr(run, name) for name in attributes])
+        groups.setdefault((run.dataset.id, run.encoder, run.method), set()).add(value)
+    return any(len(values) > 1 for values in groups.values())

@@ -1,0 +1,138 @@
+"""Networks by name: images in, one feature vector per image out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from clusterprobe.config.errors import UserError, nearest
+
+
+class Body(nn.Module):
+    """An encoder without its heads: forward maps images [B, C, S, S] float32 to features [B, width].
+
+    `network` is the module under the names its publisher gave the weights; files hold those names.
+    """
+
+    def __init__(self, network: nn.Module, width: int) -> None:
+        super().__init__()
+        self.network = network
+        self.width = width
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.network(images)
+        return features
+
+
+def build(name: str, options: Mapping[str, Any]) -> Body:
+    """Return the untrained body `name`; raises UserError for an unknown name or option.
+
+    Names: pixels, small-convnet, resnet18-small-images, torchvision:NAME, timm:NAME.
+    """
+    library, colon, model = name.partition(":")
+    try:
+        if colon and library in _LIBRARIES:
+            return _LIBRARIES[library](model, dict(options))
+        if name in _OWN:
+            return _OWN[name](**options)
+    except (TypeError, AssertionError) as error:
+        raise UserError(f"architecture {name!r}: the options {dict(options)} do not fit: {error}") from error
+    choices = [*_OWN, *(f"{library}:NAME" for library in _LIBRARIES)]
+    raise UserError(f"unknown architecture {name!r}: {nearest(name, choices)}")
+
+
+def initialise(name: str, options: Mapping[str, Any], seed: int) -> Body:
+    """Return the body `name` with the random weights of `seed`; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build(name, options)
+
+
+def _pixels(size: int, channels: int = 3) -> Body:
+    return Body(nn.Flatten(), channels * size * size)
+
+
+def _small_convnet(
+    channels: int = 3, widths: Sequence[int] = (32, 64, 128), strides: Sequence[int] | None = None
+) -> Body:
+    """3x3 convolutions with BatchNorm and ReLU, then the mean over space; for images of 8 to 32 pixels."""
+    strides = [1] + [2] * (len(widths) - 1) if strides is None else strides
+    if not widths or len(strides) != len(widths):
+        raise TypeError("widths and strides must be lists of the same length, at least 1")
+    blocks: list[nn.Module] = []
+    for before, after, stride in zip((channels, *widths), widths, strides, strict=False):
+        blocks += [
+            nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+        ]
+    for block in blocks:
+        if isinstance(block, nn.Conv2d):
+            nn.init.kaiming_normal_(block.weight, mode="fan_out", nonlinearity="relu")
+    return Body(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), widths[-1])
+
+
+def _resnet18_small_images(channels: int = 3) -> Body:
+    """ResNet-18 with the stem used for CIFAR: one 3x3 convolution of stride 1 and no max-pool."""
+    from torchvision.models import resnet18
+
+    network = resnet18(weights=None)
+    network.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    network.maxpool = nn.Identity()
+    return Body(network, _drop_classifier(network, "resnet18"))
+
+
+def _torchvision(name: str, options: dict[str, Any]) -> Body:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"torchvision has no model {name!r}: {nearest(name, known)}")
+    try:
+        network = models.get_model(name, weights=None, **options)
+    except ValueError as error:
+        raise UserError(f"torchvision:{name}: the options {options} do not fit: {error}") from error
+    return Body(network, _drop_classifier(network, name))
+
+
+def _timm(name: str, options: dict[str, Any]) -> Body:
+    import timm
+
+    base, _, tag = name.partition(".")
+    known = timm.list_models()
+    if base not in known or (tag and name not in timm.list_models(pretrained=True)):
+        raise UserError(f"timm has no model {name!r}: {nearest(name, known)}")
+    for reserved in {"pretrained", "num_classes"} & options.keys():
+        raise UserError(f"timm:{name}: the option {reserved!r} is set by this library: remove it")
+    network = timm.create_model(name, pretrained=False, num_classes=0, **options)
+    width: Any = getattr(network, "head_hidden_size", None) or network.num_features
+    return Body(network, int(width))
+
+
+def _drop_classifier(network: nn.Module, name: str) -> int:
+    """Replace the last linear layer of the classifier by the identity; return the width before it."""
+    for attribute in ("fc", "classifier", "heads", "head"):
+        if hasattr(network, attribute):
+            layers = [
+                (f"{attribute}.{path}".rstrip("."), layer)
+                for path, layer in getattr(network, attribute).named_modules()
+                if isinstance(layer, nn.Linear)
+            ]
+            if layers:
+                path, last = layers[-1]
+                parent, _, child = path.rpartition(".")
+                setattr(network.get_submodule(parent), child, nn.Identity())
+                return last.in_features
+    raise UserError(f"torchvision:{name} has no linear classifier to take off: choose another architecture")
+
+
+_OWN: dict[str, Callable[..., Body]] = {
+    "pixels": _pixels,
+    "small-convnet": _small_convnet,
+    "resnet18-small-images": _resnet18_small_images,
+}
+_LIBRARIES: dict[str, Callable[[str, dict[str, Any]], Body]] = {"torchvision": _torchvision, "timm": _timm}

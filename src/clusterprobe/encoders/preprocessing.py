@@ -1,0 +1,105 @@
+"""From an image to the input of an encoder: resize, centre crop, normalise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from clusterprobe.config.errors import UserError, nearest
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+_MODES = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an encoder wants its images; a property of the encoder, never of the script that runs it.
+
+    `resize` is the length of the shorter side before the centre crop of side `size`; `mean` and `std` hold
+    one value per channel, for pixels in [0, 1]. Raises UserError for values that contradict each other.
+    """
+
+    size: int
+    resize: int
+    interpolation: str
+    crop_ratio: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: int
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise UserError(f"preprocessing: {problem}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Read a record; `resize` defaults to size / crop_ratio, `crop_ratio` to size / resize (or 1)."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise UserError(f"preprocessing: unknown key {name!r}: {nearest(name, known)}")
+        filled = {"interpolation": "bilinear", "channels": 3, **values}
+        try:
+            size = int(filled["size"])
+            if filled.get("resize") is None:
+                filled["resize"] = int(size / float(filled.get("crop_ratio") or 1.0))
+            if filled.get("crop_ratio") is None:
+                filled["crop_ratio"] = size / int(filled["resize"])
+            filled["mean"] = tuple(float(value) for value in filled["mean"])
+            filled["std"] = tuple(float(value) for value in filled["std"])
+            return cls(**filled)
+        except KeyError as error:
+            raise UserError(f"preprocessing: the key {error} is missing") from error
+        except (TypeError, ZeroDivisionError) as error:
+            raise UserError(f"preprocessing: not a valid record ({error})") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    def apply(self, image: Image.Image) -> npt.NDArray[np.uint8]:
+        """Return the resized centre crop as uint8 [C, S, S]; the same bytes for the same image."""
+        image = image.convert(_MODES[self.channels])
+        image = image.resize(self._resized(*image.size), _FILTERS[self.interpolation])
+        left, top = (round((side - self.size) / 2) for side in image.size)
+        pixels = np.asarray(image.crop((left, top, left + self.size, top + self.size)), dtype=np.uint8)
+        return np.ascontiguousarray(pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1))
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return (batch / 255 - mean) / std as float32 [B, C, S, S] from uint8 [B, C, S, S]."""
+        mean = torch.tensor(self.mean, device=batch.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=batch.device).view(-1, 1, 1)
+        return (batch.to(torch.float32) / 255 - mean) / std
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        shorter = min(width, height)
+        return int(self.resize * width / shorter), int(self.resize * height / shorter)
+
+    def _problems(self) -> list[str]:
+        values = (*self.mean, *self.std)
+        checks = {
+            f"size must be at least 1, not {self.size}": self.size < 1,
+            f"resize {self.resize} is smaller than size {self.size}": self.resize < self.size,
+            f"crop_ratio must lie in (0, 1], not {self.crop_ratio}": not 0 < self.crop_ratio <= 1,
+            f"channels must be 1 or 3, not {self.channels}": self.channels not in _MODES,
+            f"mean and std need {self.channels} values each": not (
+                len(self.mean) == len(self.std) == self.channels
+            ),
+            "mean and std must be finite, std above 0": not all(map(math.isfinite, values))
+            or min(self.std, default=1.0) <= 0,
+        }
+        if self.interpolation not in _FILTERS:
+            hint = nearest(self.interpolation, _FILTERS)
+            checks[f"unknown interpolation {self.interpolation!r}: {hint}"] = True
+        return [message for message, wrong in checks.items() if wrong]

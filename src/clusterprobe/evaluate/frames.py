@@ -1,0 +1,69 @@
+"""Assignments as the frames and arrays that figures and galleries are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from clusterprobe.cluster.matching import hungarian_then_greedy_map
+from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.clustering import confusion
+from clusterprobe.evaluate.metrics import contingency
+from clusterprobe.images.manifest import read_manifest
+from clusterprobe.runs.assignments import SeedClusters, read_assignments
+from clusterprobe.store.atomic import read_json
+
+
+def seed_clusters(assignments: Path, dataset: str, split: str) -> list[SeedClusters]:
+    """Return the clusters of one split, one entry per seed; raises UserError when there are none."""
+    found = [
+        block for block in read_assignments(assignments) if (block.dataset, block.split) == (dataset, split)
+    ]
+    if not found:
+        raise UserError(f"{assignments} assigns no images of {dataset}/{split}: delete it and run again")
+    return found
+
+
+def sizes_frame(runs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return columns encoder, encoder_seed, seed, cluster: one row per image and seed of each run.
+
+    A run says `encoder` (readable), `assignments` (path), `dataset` and `split`.
+    """
+    parts = [
+        pd.DataFrame(
+            {
+                "encoder": run["encoder"],
+                "encoder_seed": block.encoder_seed,
+                "seed": block.seed,
+                "cluster": block.cluster,
+            }
+        )
+        for run in runs
+        for block in seed_clusters(Path(run["assignments"]), run["dataset"], run["split"])
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def confusion_frame(run: Mapping[str, Any]) -> pd.DataFrame:
+    """Return class x class counts [C, C], truth in rows, summed over the seeds of a run.
+
+    The map from clusters to classes is fitted on the train labels of each seed. `run` says `assignments`,
+    `dataset`, `split`, and for train and evaluated split the `manifest`; `facts` names the classes.
+    """
+    path = Path(run["assignments"])
+    train_labels = read_manifest(Path(run["train_manifest"])).labels
+    labels = read_manifest(Path(run["manifest"])).labels
+    classes = [str(name) for name in read_json(Path(run["facts"]))["classes"]]
+    trained = {block.seed: block for block in seed_clusters(path, run["dataset"], "train")}
+    total: npt.NDArray[np.int64] = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    for block in seed_clusters(path, run["dataset"], run["split"]):
+        train = trained[block.seed]
+        k = int(max(train.cluster.max(), block.cluster.max())) + 1
+        counts = contingency(train.cluster, train_labels, k, len(classes))
+        total += confusion(block.cluster, labels, hungarian_then_greedy_map(counts), len(classes))
+    return pd.DataFrame(total, index=pd.Index(classes), columns=pd.Index(classes))

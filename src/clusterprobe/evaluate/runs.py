@@ -1,0 +1,120 @@
+"""All metrics of one run: every seed, every split, transfer sets included, as rows of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.clustering import evaluate_assignments
+from clusterprobe.evaluate.transfer import evaluate_transfer
+from clusterprobe.images.label_maps import load_label_map
+from clusterprobe.images.manifest import Manifest, read_manifest
+from clusterprobe.runs.assignments import SeedClusters, read_assignments
+from clusterprobe.store.arrays import load_arrays
+from clusterprobe.store.atomic import read_json
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Who the images of one split are and what they show."""
+
+    manifest: Manifest
+    classes: tuple[str, ...]
+
+
+def evaluate_run(cell: Mapping[str, Any], model: Path, assignments: Path) -> list[Row]:
+    """Return the rows of one run; `cell` is what config.cells.evaluation_cell spells out.
+
+    Splits of the fitted data set get the clustering metrics, the map from clusters to classes fitted on
+    the train labels of the same seed; transfer sets get the transfer metrics through their label map.
+    Raises UserError when assignments and manifests do not belong together.
+    """
+    labels = {(part["dataset"], part["split"]): _read_labels(part) for part in cell["manifests"]}
+    arrays = load_arrays(model)
+    fitted_on = cell["columns"]["fit_dataset"]
+    rows: list[Row] = []
+    trained: dict[int, SeedClusters] = {}
+    blocks = list(read_assignments(assignments))
+    for block in blocks:
+        _check(block, labels[block.dataset, block.split].manifest, assignments)
+        if (block.dataset, block.split) == (fitted_on, "train"):
+            trained[block.seed] = block
+    for block in blocks:
+        train = trained[block.seed]
+        k, dims = arrays[f"centres/{block.seed}"].shape
+        metrics = _metrics(train, block, labels, k, cell["label_maps"])
+        if block is train:
+            metrics["inertia"] = float(arrays[f"inertia/{block.seed}"])
+        rows += _rows(cell, block, k, dims, metrics)
+    return rows
+
+
+def _metrics(
+    train: SeedClusters,
+    block: SeedClusters,
+    labels: Mapping[tuple[str, str], _Labels],
+    k: int,
+    label_maps: Mapping[str, str],
+) -> dict[str, float]:
+    source, target = labels[train.dataset, train.split], labels[block.dataset, block.split]
+    if block.dataset == train.dataset:
+        classes = max(len(source.classes), 1)
+        return evaluate_assignments(
+            train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, classes
+        )
+    label_map = load_label_map(label_maps[block.dataset]).indices(source.classes, target.classes)
+    return evaluate_transfer(
+        train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, label_map
+    )
+
+
+def _rows(
+    cell: Mapping[str, Any], block: SeedClusters, k: int, dims: int, metrics: Mapping[str, float]
+) -> Iterator[Row]:
+    encoder = next(columns for columns in cell["encoders"] if columns["encoder_seed"] == block.encoder_seed)
+    for metric, value in metrics.items():
+        yield (
+            dict(cell["columns"])
+            | encoder
+            | {
+                "dataset": block.dataset,
+                "split": block.split,
+                "dims": dims if cell["columns"]["reducer"] == "pca" else None,
+                "k": k,
+                "seed": block.seed,
+                "metric": metric,
+                "value": float(value),
+                "n": len(block.ids),
+            }
+        )
+
+
+def _read_labels(part: Mapping[str, Any]) -> _Labels:
+    classes = read_json(Path(part["facts"]))["classes"] or []
+    return _Labels(read_manifest(Path(part["manifest"])), tuple(classes))
+
+
+def _check(block: SeedClusters, manifest: Manifest, path: Path) -> None:
+    if block.ids != manifest.ids:
+        raise UserError(
+            f"{path} assigns other images than the manifest of {block.dataset}/{block.split} lists: "
+            "delete it and run again"
+        )
+
+
+def neighbour_rows(
+    columns: Mapping[str, Any], purity: Mapping[int, float], labels: np.ndarray[Any, Any]
+) -> list[Row]:
+    """Return one row for the purity at each number of neighbours."""
+    n = int((labels >= 0).sum())
+    return [
+        dict(columns) | {"metric": f"neighbour_purity@{k}", "value": value, "n": n}
+        for k, value in sorted(purity.items())
+    ]

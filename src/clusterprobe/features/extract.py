@@ -1,0 +1,196 @@
+"""Encoder and images into one shard of features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader, Dataset
+
+from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.encoders.canonical import Encoder, load_encoder
+from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.images.manifest import Manifest, read_manifest
+from clusterprobe.images.sources import ImageSource, open_source
+from clusterprobe.store.atomic import read_json
+from clusterprobe.store.features import write_shard
+from clusterprobe.store.progress import Progress
+from clusterprobe.store.rows import Float32
+
+Mode = Literal["eval", "reference"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def extract_shard(
+    encoder_folder: Path,
+    output: str,
+    manifest: Path,
+    source: Path,
+    split: str,
+    shard: int,
+    shards: int,
+    destination: Path,
+    *,
+    space: str,
+    mode: Mode,
+    batch_size: int,
+    workers: int,
+    device: Device,
+) -> None:
+    """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
+
+    `output` is "pooled" or "head:NAME". In mode "eval" every module is in eval mode; in mode "reference"
+    BatchNorm normalises with the statistics of each batch, as the published code did. Batches are cut from
+    the whole split, so the features do not depend on the number of shards. Raises UserError for an image
+    that changed or cannot be read, and for features that are not finite (naming the image).
+    """
+    images = read_manifest(manifest)
+    encoder = load_encoder(encoder_folder)
+    network = output_network(encoder, output, mode)
+    _check_mode(network, mode, len(images), batch_size)
+    first, last = shard_range(len(images), shard, shards)
+    batches = _Batches(
+        images, open_source(read_json(source), split), encoder.record.preprocessing, batch_size, first, last
+    )
+    what = f"features {destination.parent.name} {shard + 1}/{shards}"
+    with Progress(what, last - first) as progress:
+        blocks = list(_features(network, encoder.record.preprocessing, batches, workers, device, progress))
+    values = np.concatenate([np.empty((0, _width(encoder, output)), np.float32), *blocks])
+    _check_finite(values, images.ids[first:last], output)
+    write_shard(
+        destination, values, space=space, content=images.content, first_row=first, total_rows=len(images)
+    )
+
+
+def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:
+    """Return [first, last) of shard number `shard`: contiguous, and no shard larger by more than one row."""
+    if not 0 <= shard < shards:
+        raise ValueError(f"shard {shard} of {shards} does not exist")
+    return rows * shard // shards, rows * (shard + 1) // shards
+
+
+def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
+    """Return the network from images to the tensor `output`, with its modules in the given mode."""
+    network: nn.Module = encoder.body
+    if output != "pooled":
+        kind, _, name = output.partition(":")
+        if kind != "head" or name not in encoder.heads:
+            choices = ["pooled", *(f"head:{name}" for name in encoder.heads)]
+            raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
+        network = nn.Sequential(encoder.body, encoder.heads[name])
+    network.eval()
+    if mode == "reference":
+        for module in _batch_norms(network):
+            module.train()
+            module.track_running_stats = False  # the stored statistics are neither used nor updated
+    return network
+
+
+class _Batches(Dataset[torch.Tensor | UserError]):
+    """The batches of a split that overlap rows [first, last): uint8 [B, C, S, S], or why one cannot be made.
+
+    Errors are handed over as values: worker processes would bury their message in a traceback.
+    """
+
+    def __init__(
+        self,
+        images: Manifest,
+        source: ImageSource,
+        preprocessing: Preprocessing,
+        batch_size: int,
+        first: int,
+        last: int,
+    ) -> None:
+        self._locations, self._hashes = images.locations, images.sha256
+        self._source, self._preprocessing, self._size = source, preprocessing, batch_size
+        self.first, self.last = first, last
+        self._number = first // batch_size
+
+    def __len__(self) -> int:
+        return -(-self.last // self._size) - self._number if self.first < self.last else 0
+
+    def __getitem__(self, index: int) -> torch.Tensor | UserError:
+        start = self.start(index)
+        rows = slice(start, start + self._size)
+        try:
+            return torch.from_numpy(
+                np.stack(
+                    [
+                        self._preprocessing.apply(self._source.read_verified(location, sha256))
+                        for location, sha256 in zip(self._locations[rows], self._hashes[rows], strict=True)
+                    ]
+                )
+            )
+        except UserError as error:
+            return UserError(str(error))
+
+    def start(self, index: int) -> int:
+        """Return the row of the split with which batch `index` begins."""
+        return (self._number + index) * self._size
+
+
+def _features(
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    batches: _Batches,
+    workers: int,
+    device: Device,
+    progress: Progress,
+) -> Iterator[Float32]:
+    """Yield the features of rows [first, last) batch by batch, float32 [<= B, D]."""
+    target = _device(device)
+    network.to(target)
+    loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=target.type == "cuda")
+    with ExitStack() as context:
+        context.enter_context(torch.inference_mode())
+        context.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
+        if target.type == "cuda":
+            context.enter_context(torch.autocast("cuda", torch.bfloat16))
+        for index, batch in enumerate(loader):
+            if isinstance(batch, UserError):
+                raise batch
+            features = network(preprocessing.normalise(batch.to(target, non_blocking=True)))
+            start = batches.start(index)
+            own = slice(max(batches.first - start, 0), batches.last - start)
+            block: Float32 = features[own].float().cpu().numpy()
+            progress.update(len(block))
+            yield block
+
+
+def _width(encoder: Encoder, output: str) -> int:
+    return encoder.body.width if output == "pooled" else encoder.heads[output.partition(":")[2]].width
+
+
+def _batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+def _check_mode(network: nn.Module, mode: Mode, rows: int, batch_size: int) -> None:
+    if mode == "eval" and any(module.training for module in network.modules()):
+        raise RuntimeError("a module is in training mode: the features would depend on the batch")
+    if mode == "reference" and _batch_norms(network) and rows % batch_size == 1:
+        raise UserError(
+            f"mode reference: batches of {batch_size} leave a last batch of a single image, which has no "
+            "batch statistics: choose another batch size"
+        )
+
+
+def _check_finite(values: Float32, ids: tuple[str, ...], output: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if bad.size:
+        raise UserError(
+            f"the features ({output}) of {bad.size} images are not finite, first {ids[bad[0]]!r}: "
+            "check the weights and the preprocessing of the encoder"
+        )
+
+
+def _device(device: Device) -> torch.device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device cuda was asked for, but torch sees no GPU: set device to auto or cpu")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

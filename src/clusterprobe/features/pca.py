@@ -1,0 +1,171 @@
+"""Principal components of feature matrices that need not fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.features.scaling import require_finite, unit_length
+from clusterprobe.store.arrays import load_arrays, save_arrays
+from clusterprobe.store.rows import Float32, Rows
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Principal axes of the rows of one space.
+
+    mean [D]; components [R, D], orthonormal, largest variance first, the largest coordinate of each positive;
+    variances [R] with divisor N - 1; space and content of the N = rows rows they were fitted on. R is the
+    rank of the centred rows (1 if all rows are equal).
+    """
+
+    mean: Float64
+    components: Float64
+    variances: Float64
+    space: str
+    content: str
+    rows: int
+
+    @property
+    def rank(self) -> int:
+        return len(self.components)
+
+
+def fit_pca(rows: Rows) -> Pca:
+    """Find all principal components of rows [N, D] in one pass.
+
+    Exact, unlike incremental PCA, which keeps only a summary of the rows it has seen.
+    Raises UserError without rows or with values that are not finite.
+    """
+    count, mean, scatter = _scatter(rows)
+    eigenvalues, eigenvectors = np.linalg.eigh(scatter)
+    variances = np.maximum(eigenvalues[::-1], 0) / max(count - 1, 1)
+    noise = variances[0] * max(scatter.shape[0], count) * np.finfo(np.float64).eps
+    rank = max(int((variances > noise).sum()), 1)
+    components = eigenvectors.T[::-1][:rank]
+    largest = np.abs(components).argmax(axis=1)
+    signs = np.sign(components[np.arange(rank), largest])
+    return Pca(mean, components * signs[:, None], variances[:rank], rows.space, rows.content, count)
+
+
+def _scatter(rows: Rows) -> tuple[int, Float64, Float64]:
+    """Return count, mean [D] and sum of (x - mean)(x - mean)^T [D, D] of rows [N, D].
+
+    The rows are shifted by the mean of their first block, so that the sums do not cancel.
+    """
+    count, width = 0, rows.shape[1]
+    shift, total, products = np.zeros(width), np.zeros(width), np.zeros((width, width))
+    for block in rows.blocks():
+        require_finite(block, rows.space)
+        if count == 0:
+            shift = block.mean(axis=0, dtype=np.float64)
+        shifted = block - shift
+        count += len(block)
+        total += shifted.sum(axis=0)
+        products += shifted.T @ shifted
+    if count == 0:
+        raise UserError(
+            f"features {rows.space or '(unnamed)'} have no rows: there is nothing to fit a PCA on"
+        )
+    return count, shift + total / count, products - np.outer(total, total) / count
+
+
+def save_pca(path: Path, pca: Pca) -> None:
+    """Write a PCA to an NPZ file, atomically; equal bases give equal bytes."""
+    save_arrays(
+        path,
+        {
+            "mean": pca.mean,
+            "components": pca.components,
+            "variances": pca.variances,
+            "space": pca.space,
+            "content": pca.content,
+            "rows": np.int64(pca.rows),
+        },
+    )
+
+
+def load_pca(path: Path) -> Pca:
+    """Read what save_pca wrote; raises UserError that names a missing, damaged or foreign file."""
+    arrays = load_arrays(path)
+    try:
+        return Pca(
+            mean=arrays["mean"],
+            components=arrays["components"],
+            variances=arrays["variances"],
+            space=str(arrays["space"]),
+            content=str(arrays["content"]),
+            rows=int(arrays["rows"]),
+        )
+    except KeyError as error:
+        raise UserError(f"{path} is not a PCA (no {error}): delete it and run again") from error
+
+
+class ReducedRows:
+    """Rows seen through a PCA, lazily: centred, rotated, cut to `dims`, then maybe whitened and normalised.
+
+    `pca` None leaves the vectors as they are, `dims` None keeps all components: a rotation. `whiten` divides
+    each component by its standard deviation, `normalise` scales each row to unit length at the end.
+    Raises UserError when the rows are not of the PCA's space or it has fewer than `dims` components.
+    """
+
+    def __init__(self, rows: Rows, pca: Pca | None, dims: int | None, whiten: bool, normalise: bool) -> None:
+        self._rows, self._normalise = rows, normalise
+        self._mean: Float32 | None = None
+        self._axes: Float32 | None = None
+        self.space, self.content, self._width = rows.space, rows.content, rows.shape[1]
+        if pca is not None:
+            _check_fits(rows, pca, dims)
+            self._width = dims or pca.rank
+            axes = pca.components[: self._width]
+            if whiten:
+                deviations = np.sqrt(pca.variances[: self._width])
+                axes = axes / np.where(deviations > 0, deviations, 1)[:, None]
+            self._mean = pca.mean.astype(np.float32)
+            self._axes = axes.T.astype(np.float32, order="C")
+            self.space += f"|pca{self._width}-{pca.content[:8]}{'|whiten' if whiten else ''}"
+        elif dims is not None or whiten:
+            raise UserError("`dims` and `whiten` need a PCA: set the reducer's name to pca")
+        if normalise:
+            self.space += "|unit"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._rows.shape[0], self._width
+
+    def blocks(self, rows: int = 8192) -> Iterator[Float32]:
+        for block in self._rows.blocks(rows):
+            yield self._reduce(block)
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Float32:
+        return self._reduce(self._rows.take(indices))
+
+    def _reduce(self, block: Float32) -> Float32:
+        if self._mean is not None and self._axes is not None:
+            block = np.matmul(block - self._mean, self._axes)
+        return unit_length(block) if self._normalise else block
+
+
+def _check_fits(rows: Rows, pca: Pca, dims: int | None) -> None:
+    if rows.space != pca.space:
+        raise UserError(
+            f"these features are of the space {rows.space!r}, the PCA was fitted on {pca.space!r}: "
+            "use the PCA of the same encoder, output and preprocessing"
+        )
+    if rows.shape[1] != len(pca.mean):
+        raise UserError(
+            f"these features have {rows.shape[1]} columns, the PCA was fitted on {len(pca.mean)}: "
+            "delete the PCA and run again"
+        )
+    if dims is not None and not 1 <= dims <= pca.rank:
+        raise UserError(
+            f"{dims} principal components asked for, the {pca.rows} rows of {pca.space!r} have {pca.rank}: "
+            f"set dims to a number from 1 to {pca.rank}, or to null for all"
+        )

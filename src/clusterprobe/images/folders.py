@@ -1,0 +1,110 @@
+"""Folders of image files whose sub-folders, if there are any, are the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.images.decode import bad_image
+from clusterprobe.images.listing import ImageSource, ListedDataset, Listing, existing_path, known_classes
+from clusterprobe.images.splits import stable_test_mask
+
+EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+@dataclass(frozen=True)
+class FolderSource(ImageSource):
+    """Image files below `root`; a location is a path relative to it."""
+
+    root: Path
+
+    def fetch(self, location: str) -> bytes:
+        try:
+            return (self.root / location).read_bytes()
+        except OSError as error:
+            raise bad_image(self.name(location), f"cannot be read ({error.strerror})") from error
+
+    def name(self, location: str) -> str:
+        return str(self.root / location)
+
+
+def list_folder(definition: Mapping[str, Any]) -> ListedDataset:
+    """List a data set of image files.
+
+    Either `splits` names one folder per split, or `path` names one folder that is divided by a hash of
+    each relative path, so that adding pictures never moves others between the splits.
+    """
+    if definition.get("splits"):
+        roots = {
+            split: existing_path(path, f"folder of split {split!r}")
+            for split, path in definition["splits"].items()
+        }
+        splits = {split: _list_one(root) for split, root in roots.items()}
+        classes = known_classes(splits)
+    elif definition.get("path"):
+        root = existing_path(definition["path"], "image folder")
+        everything = _list_one(root)
+        splits = divide(everything, definition, str(root))
+        roots = dict.fromkeys(splits, root)
+        classes = {name for name in everything.names if name is not None}
+    else:
+        raise UserError("a data set of kind 'folder' needs either 'path' or 'splits'; add one of them")
+    record = {"kind": "folder", "splits": {split: str(root) for split, root in roots.items()}}
+    return ListedDataset(splits, tuple(sorted(classes)), record)
+
+
+def divide(everything: Listing, definition: Mapping[str, Any], where: str) -> dict[str, Listing]:
+    """Divide one listing into train and test by a hash of each id; raises UserError if one stays empty."""
+    fraction, seed = float(definition.get("test_fraction", 0.2)), int(definition.get("split_seed", 0))
+    test = stable_test_mask(everything.ids, fraction, seed)
+    masks = {"train": ~test, "test": test} if fraction > 0 else {"train": ~test}
+    for split, mask in masks.items():
+        if not mask.any():
+            raise UserError(
+                f"{where}: none of its {len(mask)} images falls into the split {split!r} with test_fraction "
+                f"{fraction} and split_seed {seed}; change one of them or add images"
+            )
+    return {split: everything.subset(np.flatnonzero(mask)) for split, mask in masks.items()}
+
+
+def _list_one(root: Path) -> Listing:
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder; name the folder that holds the images")
+    files = sorted(_image_files(root, PurePosixPath(), frozenset({root.resolve()})))
+    if not files:
+        raise UserError(f"{root} holds no image; looked for {', '.join(sorted(EXTENSIONS))} at any depth")
+    names = [PurePosixPath(file).parts[0] if "/" in file else None for file in files]
+    return Listing(FolderSource(root), files, files, names)
+
+
+def _image_files(folder: Path, relative: PurePosixPath, above: frozenset[Path]) -> Iterator[str]:
+    """Yield relative paths; a link back to one of the folders `above` is not followed."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed ({error.strerror}); grant access or move it") from error
+    for entry in entries:
+        inner = relative / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            target = entry.resolve()
+            if target not in above:
+                yield from _image_files(entry, inner, above | {target})
+        elif entry.suffix.lower() in EXTENSIONS and (entry.is_file() or entry.is_symlink()):
+            yield _as_text(inner)
+
+
+def _as_text(path: PurePosixPath) -> str:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"the file name {str(path)!r} is not valid UTF-8; rename the file") from error
+    return str(path)

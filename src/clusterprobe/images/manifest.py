@@ -1,0 +1,109 @@
+"""The list of images of one split: who they are, where they lie, what they show, what their bytes were."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.store.tables import read_table, write_table
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("location", pa.string()),
+        ("label", pa.int64()),
+        ("class", pa.string()),
+        ("sha256", pa.string()),
+    ]
+)
+_SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """N images. `labels` int64 [N] index `classes`, -1 where an image has none; `classes` is () if none has.
+
+    Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
+    """
+
+    ids: tuple[str, ...]
+    locations: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ids), len(self.locations), len(self.labels), len(self.sha256)}
+        if len(lengths) != 1:
+            raise ValueError(f"the columns of a manifest differ in length: {sorted(lengths)}")
+        check_unique(self.ids, "the images")
+        misfits = np.flatnonzero((self.labels < -1) | (self.labels >= len(self.classes)))
+        if misfits.size:
+            first = int(misfits[0])
+            raise UserError(
+                f"labels that do not fit the {len(self.classes)} classes: image {self.ids[first]!r} has "
+                f"label {self.labels[first]} ({misfits.size} such images); correct the labels or the classes"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 over (id, sha256 of the image) in order: what features are computed from."""
+        digest = hashlib.sha256()
+        for name, image in zip(self.ids, self.sha256, strict=True):
+            digest.update(f"{json.dumps(name)} {image}\n".encode())
+        return digest.hexdigest()
+
+
+def check_unique(ids: Sequence[str], where: str) -> None:
+    """Raise UserError naming the ids that occur more than once."""
+    if len(set(ids)) == len(ids):
+        return
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    shown = ", ".join(repr(name) for name in repeated[:_SHOWN])
+    more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+    raise UserError(f"duplicate ids among {where}: {shown}{more}; give every image an id of its own")
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest as parquet, atomically; equal manifests give equal bytes."""
+    names = (*manifest.classes, None)  # -1 picks the last
+    table = pa.table(
+        {
+            "id": manifest.ids,
+            "location": manifest.locations,
+            "label": pa.array(manifest.labels, mask=manifest.labels < 0),
+            "class": [names[label] for label in manifest.labels],
+            "sha256": manifest.sha256,
+        },
+        schema=SCHEMA,
+    )
+    classes = json.dumps(manifest.classes, ensure_ascii=False)
+    write_table(path, table.replace_schema_metadata({"classes": classes}))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; raises UserError naming the file when it is missing, damaged or something else."""
+    table = read_table(path)
+    stored = (table.schema.metadata or {}).get(b"classes")
+    if stored is None or table.schema.names != SCHEMA.names:
+        raise UserError(f"{path} is not a manifest: it has the columns {table.schema.names}; index again")
+    return Manifest(
+        ids=tuple(table["id"].to_pylist()),
+        locations=tuple(table["location"].to_pylist()),
+        labels=table["label"].fill_null(-1).to_numpy(),
+        classes=tuple(json.loads(stored)),
+        sha256=tuple(table["sha256"].to_pylist()),
+    )

@@ -1,0 +1,175 @@
+"""Data sets of every kind: index them into manifests once, then open their images by location."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.images.decode import BadImage, check_header, decode_image
+from clusterprobe.images.digits import DigitsSource, list_digits
+from clusterprobe.images.folders import FolderSource, list_folder
+from clusterprobe.images.listing import ImageSource as ImageSource
+from clusterprobe.images.listing import ListedDataset, Listing
+from clusterprobe.images.manifest import Manifest, check_unique, write_manifest
+from clusterprobe.images.parquet_files import ParquetSource, list_parquet
+from clusterprobe.images.splits import limited
+from clusterprobe.images.torchvision_sets import TorchvisionSource, list_torchvision
+from clusterprobe.store.atomic import write_json
+from clusterprobe.store.hashing import sha256_bytes
+from clusterprobe.store.progress import Progress
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], ListedDataset]] = {
+    "digits": list_digits,
+    "folder": list_folder,
+    "parquet": list_parquet,
+    "shifted": list_parquet,  # rendered into parquet beforehand
+    "torchvision": list_torchvision,
+}
+_BATCH = 256
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class IndexedDataset:
+    """A data set after every image was looked at: one manifest per split, and what was left out."""
+
+    dataset: str
+    kind: str
+    manifests: dict[str, Manifest]
+    source: dict[str, Any]
+    skipped: list[dict[str, str]]
+
+
+def index_dataset(
+    definition: Mapping[str, Any], dataset: str, only: Sequence[str] | None = None
+) -> IndexedDataset:
+    """Look at every image that a definition names and return the manifests of its splits, or of some `only`.
+
+    Images are hashed and decoded (with verify: header, only their headers are read). Raises UserError for
+    a bad image, unless on_bad_image is skip: then it is left out and recorded in `skipped`.
+    """
+    kind = str(definition.get("kind"))
+    if kind not in _KINDS:
+        raise UserError(f"data set {dataset!r} has the unknown kind {kind!r}; {nearest(kind, _KINDS)}")
+    listed = _KINDS[kind](definition)
+    for split in (*(definition.get("limit") or {}), *(only or ())):
+        if split not in listed.splits:
+            raise UserError(f"data set {dataset!r} has no split {split!r}; {nearest(split, listed.splits)}")
+    _check_labels(listed, definition, dataset)
+    manifests: dict[str, Manifest] = {}
+    skipped: list[dict[str, str]] = []
+    for split in listed.splits if only is None else only:
+        listing = listed.splits[split]
+        check_unique(listing.ids, f"the images of data set {dataset!r}, split {split!r}")
+        chosen = _limit(listing, listed.classes, definition, split)
+        manifests[split] = _examine(chosen, listed.classes, definition, f"index {dataset}/{split}", skipped)
+    return IndexedDataset(dataset, kind, manifests, listed.record, skipped)
+
+
+def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
+    """Write {split}.parquet, {split}.json (free of absolute paths) and {split}.source.json into `folder`."""
+    manifest = indexed.manifests[split]
+    facts = {
+        "dataset": indexed.dataset,
+        "kind": indexed.kind,
+        "split": split,
+        "classes": list(manifest.classes) or None,
+        "rows": len(manifest),
+        "labelled": int((manifest.labels >= 0).sum()),
+        "content": manifest.content,
+        "skipped": indexed.skipped,
+    }
+    write_manifest(folder / f"{split}.parquet", manifest)
+    write_json(folder / f"{split}.json", facts)
+    write_json(folder / f"{split}.source.json", indexed.source)
+
+
+def open_source(source: Mapping[str, Any], split: str) -> ImageSource:
+    """Open the images of one split from the record in source.json; raises UserError for an unknown split."""
+    kind = source.get("kind")
+    if kind == "digits":
+        return DigitsSource()
+    splits = source.get("splits", {})
+    if split not in splits:
+        raise UserError(f"the data set has no split {split!r}; {nearest(split, splits)}")
+    place = splits[split]
+    if kind == "folder":
+        return FolderSource(Path(place))
+    if kind == "parquet":
+        return ParquetSource(Path(place))
+    if kind == "torchvision":
+        return TorchvisionSource(source["name"], Path(source["root"]), place)
+    raise UserError(f"source.json holds the unknown kind {kind!r}; index the data set again")
+
+
+def _check_labels(listed: ListedDataset, definition: Mapping[str, Any], dataset: str) -> None:
+    if definition.get("labelled", False) and not listed.classes:
+        raise UserError(
+            f"data set {dataset!r} has no class labels (no sub-folders, no column label or class): "
+            "say `labelled: false` in its definition, and the number of clusters as `k`"
+        )
+
+
+def _limit(listing: Listing, classes: tuple[str, ...], definition: Mapping[str, Any], split: str) -> Listing:
+    """Return the images that stay under the limit of a split, all if it has none."""
+    labels = listing.labels(classes)
+    limit = (definition.get("limit") or {}).get(split)
+    if limit is None:
+        return listing
+    if limit < 1:
+        raise UserError(f"limit of split {split!r} is {limit}; set it to at least one image or leave it out")
+    return listing.subset(limited(listing.ids, labels, limit, int(definition.get("split_seed", 0))))
+
+
+def _examine(
+    listing: Listing,
+    classes: tuple[str, ...],
+    definition: Mapping[str, Any],
+    what: str,
+    skipped: list[dict[str, str]],
+) -> Manifest:
+    """Return the manifest of the good images of a listing; bad ones are raised or added to `skipped`."""
+    check = check_header if definition.get("verify", "decode") == "header" else decode_image
+    skip = definition.get("on_bad_image", "error") == "skip"
+    kept: list[int] = []
+    hashes: list[str] = []
+    count = len(listing.ids)
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool, Progress(what, count) as progress:
+        for first in range(0, count, _BATCH):
+            locations = listing.locations[first : first + _BATCH]
+            looks = pool.map(partial(_look, listing.source, check), locations)
+            for index, look in enumerate(looks, start=first):
+                if isinstance(look, str):
+                    kept.append(index)
+                    hashes.append(look)
+                elif skip:
+                    skipped.append({"file": listing.ids[index], "reason": look.reason})
+                else:
+                    raise look
+            progress.update(len(locations))
+    if not kept:
+        first_bad = skipped[-count]
+        raise UserError(
+            f"{what}: none of the {count} images can be used; the first, {first_bad['file']!r}, "
+            f"{first_bad['reason']}; replace the images"
+        )
+    good = listing.subset(np.array(kept))
+    return Manifest(tuple(good.ids), tuple(good.locations), good.labels(classes), classes, tuple(hashes))
+
+
+def _look(source: ImageSource, check: Callable[[bytes, str], object], location: str) -> str | BadImage:
+    """Return the hash of one image, or what is wrong with it."""
+    try:
+        data = source.fetch(location)
+        check(data, source.name(location))
+    except BadImage as error:
+        return error
+    return sha256_bytes(data)

@@ -1,0 +1,53 @@
+"""How metrics and methods are called in tables and figures."""
+
+from __future__ import annotations
+
+METRICS = {
+    "acc": "ACC",
+    "acc_val": "ACC-val",
+    "acc_majority": "ACC-majority",
+    "ami": "AMI",
+    "ari": "ARI",
+    "nmi": "NMI",
+    "nmi_geometric": "NMI (geometric)",
+    "clusters_used": "Clusters used",
+    "largest_share": "Largest share",
+    "chance_acc": "Chance ACC",
+    "entropy": "Entropy",
+    "inertia": "Inertia",
+}
+
+METHODS = {
+    "kmeans": "k-means",
+    "minibatch-kmeans": "mini-batch k-means",
+    "spherical-kmeans": "spherical k-means",
+    "scan": "SCAN",
+    "selflabel": "SCAN + self-label",
+    "sela": "SeLa",
+    "mmdc": "MMDC",
+    "deepcluster": "DeepCluster",
+    "temi": "TEMI",
+    "turtle": "TURTLE",
+}
+
+NEED_LABELS = frozenset(
+    {"acc", "acc_val", "acc_majority", "ami", "ari", "nmi", "nmi_geometric", "chance_acc"}
+)
+"""Metrics that exist only where images carry labels."""
+
+NEED_TRAIN_LABELS = frozenset({"acc", "acc_majority", "chance_acc"})
+"""Those among them that map clusters to classes by the labels of the images that are fitted on."""
+
+ACCURACIES = frozenset({"acc", "acc_val", "acc_majority"})
+COMPANIONS = ("ami", "clusters_used", "largest_share", "chance_acc")
+"""What is printed beside every accuracy."""
+
+
+def metric_title(metric: str) -> str:
+    """Return the printed name of a metric."""
+    return METRICS.get(metric, metric)
+
+
+def method_title(method: str) -> str:
+    """Return the printed name of a method."""
+    return METHODS.get(method, method)

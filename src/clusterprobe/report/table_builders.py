@@ -1,0 +1,195 @@
+"""The tables that an experiment can have, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.report.names import method_title, metric_title
+from clusterprobe.report.selection import (
+    abroad,
+    at_home,
+    contrasts,
+    default_variant,
+    sweep,
+    telling,
+    unlabelled,
+)
+from clusterprobe.report.summary import CELL, is_null, summarise, tidy
+from clusterprobe.report.tables import Cell, Column, Row, Table
+
+Classes = Mapping[str, int]
+Record = Mapping[Any, Any]
+Reasons = Mapping[tuple[str, str, str], str]
+
+_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "ami", "ari", "nmi"})
+_COMPANIONS = ("clusters_used", "largest_share", "chance_acc")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one table is made: what it is called, which rows it takes, which metrics it prints."""
+
+    title: str
+    select: Callable[[pd.DataFrame, Classes], pd.DataFrame]
+    metrics: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...] = ()
+    label_keys: tuple[str, ...] = ("encoder", "method")
+    group_by_k: bool = False
+
+
+TABLES = {
+    "clustering": Recipe(
+        "Clustering with as many clusters as classes",
+        lambda results, classes: default_variant(at_home(results), classes),
+        ("acc", "acc_val", "ami", "ari", "nmi", *_COMPANIONS),
+    ),
+    "transfer": Recipe(
+        "Clusters carried over to another data set",
+        lambda results, classes: default_variant(abroad(results), classes),
+        ("acc", "acc_val", "ami", "ari", "nmi", *_COMPANIONS),
+        headers=(("acc", "ACC-tr"),),
+    ),
+    "overclustering": Recipe(
+        "Numbers of clusters",
+        lambda results, classes: sweep(at_home(results), "k"),
+        ("acc", "acc_majority", "ami", "ari", "nmi", *_COMPANIONS),
+        group_by_k=True,
+    ),
+    "variants": Recipe(
+        "Variants of a method",
+        lambda results, classes: contrasts(at_home(results)),
+        ("acc", "acc_val", "ami", "ari", "nmi", *_COMPANIONS),
+        label_keys=("encoder", "method", "variant"),
+    ),
+}
+"""Every table by name."""
+
+_LABELS = {
+    "encoder": "Encoder",
+    "method": "Method",
+    "variant": "Variant",
+    "reducer": "Reduction",
+    "dims": "Dimensions",
+    "k": "Clusters",
+    "head": "Head",
+    "protocol": "Protocol",
+    "n_seeds": "Seeds",
+}
+
+
+def build_table(name: str, results: pd.DataFrame, classes: Classes | None = None) -> Table:
+    """Return the table `name` of a frame of results.
+
+    `classes` gives the number of classes of each data set: with it, `clustering` and `transfer` keep the runs
+    with as many clusters as classes, and `overclustering` says which multiple of it a number of clusters is.
+    """
+    if name not in TABLES:
+        raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
+    recipe = TABLES[name]
+    results = tidy(results)
+    rows = recipe.select(results, classes or {})
+    rows = rows[rows["metric"].isin(recipe.metrics)]
+    if rows.empty:
+        raise UserError(f"table {name!r} has nothing to show: the results hold no such runs; leave it out")
+    cells = _cells(rows, recipe.metrics, unlabelled(results))
+    labels = _label_keys(recipe, cells)
+    table_rows = [
+        Row(
+            tuple(_label(key, cell) for key in labels),
+            tuple(cell["cells"]),
+            _heading(cell, cells, recipe, classes or {}),
+        )
+        for cell in _ordered(cells, recipe, results).to_dict("records")
+    ]
+    columns = tuple(_column(metric, dict(recipe.headers)) for metric in recipe.metrics)
+    headers = tuple(_LABELS[key] for key in labels)
+    return Table(name, recipe.title, headers, columns, tuple(table_rows), _notes(cells, columns))
+
+
+def _cells(rows: pd.DataFrame, metrics: tuple[str, ...], reasons: Reasons) -> pd.DataFrame:
+    """Return one row per cell: its keys, the number of its seeds and its list of table cells."""
+    summary = summarise(rows, CELL)
+    found = []
+    for _, part in summary.groupby(list(CELL), dropna=False, sort=False):
+        first = part.iloc[0]
+        values = {row["metric"]: row for row in part.to_dict("records")}
+        pair = str(first["fit_dataset"]), str(first["dataset"])
+        cells = [_cell(values.get(metric), reasons.get((*pair, metric))) for metric in metrics]
+        found.append({key: first[key] for key in CELL} | {"n_seeds": part["n_seeds"].max(), "cells": cells})
+    return pd.DataFrame(found)
+
+
+def _cell(value: Record | None, reason: str | None) -> Cell:
+    if value is None:
+        return Cell(None, reason=reason, seeds=0)
+    return Cell(float(value["mean"]), float(value["std"]), int(value["n_seeds"]))
+
+
+def _label_keys(recipe: Recipe, cells: pd.DataFrame) -> list[str]:
+    """Return the columns that name a row: those of the recipe, and others that rows need to differ."""
+    group = ["fit_dataset", "dataset", *(["k"] if recipe.group_by_k else [])]
+    keys = [*recipe.label_keys, *telling(cells, [*group, *recipe.label_keys])]
+    return [*keys, "n_seeds"] if cells["n_seeds"].nunique() > 1 else keys
+
+
+def _ordered(cells: pd.DataFrame, recipe: Recipe, results: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells by group, then in the order in which the results name encoders and methods."""
+    ranks = {}
+    for key in ("fit_dataset", "dataset", "encoder", "method", "variant"):
+        order = {value: rank for rank, value in enumerate(results[key].dropna().unique())}
+        ranks[key] = cells[key].map(order)
+    by = ["fit_dataset", "dataset", *(["k"] if recipe.group_by_k else []), "encoder", "method", "variant"]
+    by += [key for key in ("reducer", "dims", "k", "head") if key not in by]
+    return cells.loc[cells.assign(**ranks).sort_values(by, kind="stable", na_position="last").index]
+
+
+def _label(key: str, cell: Record) -> str:
+    value = cell[key]
+    if is_null(value):
+        return "all" if key == "dims" else "none"
+    return method_title(str(value)) if key == "method" else str(value)
+
+
+def _heading(cell: Record, cells: pd.DataFrame, recipe: Recipe, classes: Classes) -> str:
+    home, away = str(cell["fit_dataset"]), str(cell["dataset"])
+    where = away if home == away else f"{home} → {away}"
+    heading = f"{where}, {cell['split']} split"
+    alike = cells[(cells["fit_dataset"] == cell["fit_dataset"]) & (cells["dataset"] == cell["dataset"])]
+    if is_null(cell["k"]) or not (recipe.group_by_k or alike["k"].nunique() == 1):
+        return heading
+    k = int(cell["k"])
+    heading += f", {k} clusters"
+    if recipe.group_by_k and home in classes:
+        heading += f" ({k / classes[home]:.3g} × classes)"
+    return heading
+
+
+def _column(metric: str, headers: Mapping[str, str]) -> Column:
+    header = headers.get(metric, metric_title(metric))
+    if metric == "clusters_used":
+        return Column(header, metric, "count")
+    return Column(header, metric, spread=metric in _COMPARED, compared=metric in _COMPARED)
+
+
+def _notes(cells: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    spread = ", ".join(column.header for column in columns if column.spread)
+    counts = sorted({int(count) for count in cells["n_seeds"]})
+    if counts == [1]:
+        seeds = "One seed: no standard deviation."
+    elif len(counts) == 1:
+        seeds = f"{spread}: mean ± standard deviation over {counts[0]} seeds; other columns: mean."
+    else:
+        seeds = f"{spread}: mean ± standard deviation over seeds (one seed has none); other columns: mean."
+    notes = [f"Values in percent, but for the number of clusters used. {seeds}"]
+    if len(cells) > 1:
+        notes.append(
+            "Bold: best of its group of rows; †: less than one standard deviation of the best below it."
+        )
+    chance = "Chance ACC: the same clusters scored against permuted labels."
+    share = "Largest share: images in the largest cluster."
+    return (*notes, f"{share} {chance}")

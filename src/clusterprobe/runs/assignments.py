@@ -1,0 +1,95 @@
+"""The assignments of a run as one table: every split and seed, in the order of the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clusterprobe.images.manifest import read_manifest
+from clusterprobe.runs.kmeans import SplitAssignment
+from clusterprobe.store.tables import read_table
+
+SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("split", pa.string()),
+        ("encoder_seed", pa.int64()),
+        ("seed", pa.int64()),
+        ("id", pa.string()),
+        ("cluster", pa.int32()),
+        ("second", pa.int32()),
+        ("distance", pa.float32()),
+        ("confidence", pa.float32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SeedClusters:
+    """The clusters that one seed gave the N images of one split, in the order of the manifest."""
+
+    dataset: str
+    split: str
+    encoder_seed: int | None
+    seed: int
+    ids: tuple[str, ...]
+    cluster: npt.NDArray[np.int32]
+    distance: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+
+
+def assignments_table(parts: Sequence[SplitAssignment]) -> pa.Table:
+    """Return the table of all parts, one block of rows after another."""
+    return pa.concat_tables([_block(part) for part in parts])
+
+
+def read_assignments(path: Path) -> Iterator[SeedClusters]:
+    """Yield the blocks of an assignments file: one for each data set, split and seed."""
+    table = read_table(path)
+    keys = table.select(["dataset", "split", "encoder_seed", "seed"]).group_by(
+        ["dataset", "split", "encoder_seed", "seed"], use_threads=False
+    )
+    for key in keys.aggregate([]).to_pylist():
+        block = table.filter(_mask(table, key))
+        yield SeedClusters(
+            ids=tuple(block["id"].to_pylist()),
+            cluster=block["cluster"].to_numpy(),
+            distance=block["distance"].to_numpy(),
+            confidence=block["confidence"].to_numpy(),
+            **key,
+        )
+
+
+def _block(part: SplitAssignment) -> pa.Table:
+    ids = read_manifest(part.manifest).ids
+    same = len(ids)
+    columns = {
+        "dataset": [part.dataset] * same,
+        "split": [part.split] * same,
+        "encoder_seed": [part.encoder_seed] * same,
+        "seed": [part.seed] * same,
+        "id": list(ids),
+        "cluster": part.assignment.cluster,
+        "second": part.assignment.second,
+        "distance": part.assignment.distance,
+        "confidence": part.assignment.confidence,
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _mask(table: pa.Table, key: dict[str, Any]) -> Any:
+    masks = [
+        pc.is_null(table[name]) if value is None else pc.fill_null(pc.equal(table[name], value), False)
+        for name, value in key.items()
+    ]
+    mask = masks[0]
+    for other in masks[1:]:
+        mask = pc.and_(mask, other)
+    return mask

@@ -1,0 +1,130 @@
+"""One cell of the k-means family: fit every seed, assign every split, keep finished seeds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clusterprobe.cluster.kmeans import Assignment, KMeansModel, assign, fit_kmeans
+from clusterprobe.config.errors import UserError
+from clusterprobe.features.pca import ReducedRows, load_pca
+from clusterprobe.store.atomic import read_json
+from clusterprobe.store.features import FeatureMatrix, read_records
+from clusterprobe.store.hashing import sha256_file
+from clusterprobe.store.rows import Rows
+from clusterprobe.store.state import fingerprint, load_state, save_state
+
+# How the methods of the configuration are spelled as options of the kernel.
+METHODS: dict[str, dict[str, Any]] = {
+    "kmeans": {"algorithm": "lloyd", "restarts": 10},
+    "minibatch-kmeans": {"algorithm": "minibatch"},
+    "spherical-kmeans": {"algorithm": "lloyd", "spherical": True, "restarts": 10},
+}
+
+
+@dataclass(frozen=True)
+class SplitAssignment:
+    """The clusters of one split under one seed."""
+
+    dataset: str
+    split: str
+    manifest: Path
+    encoder_seed: int | None
+    seed: int
+    assignment: Assignment
+
+
+def number_of_clusters(cell: Mapping[str, Any]) -> int:
+    """Return K: as given, or the number of classes times the factor; raises UserError without classes."""
+    wanted = cell["clusters"]
+    if wanted["k"] is not None:
+        return int(wanted["k"])
+    classes = read_json(Path(cell["facts"]))["classes"]
+    if not classes:
+        raise UserError(
+            f"{cell['dataset']} has no class labels, so that the number of clusters cannot be "
+            "derived from them: give it as `k: [20]` in place of `factors`"
+        )
+    return max(1, round(len(classes) * float(wanted["factor"])))
+
+
+def fit_cell(cell: Mapping[str, Any], code: str) -> Iterator[tuple[KMeansModel, list[SplitAssignment]]]:
+    """Yield the model of each seed and its assignments of all splits, seed by seed.
+
+    `cell` is what config.cells.fitting_cell spells out, `code` the digest of the code that fits. A seed
+    that was finished under the same settings, code and features is loaded, not fitted again.
+    """
+    k = number_of_clusters(cell)
+    for member in cell["members"]:
+        parts = [_open(part, member, cell["reducer"]) for part in member["splits"]]
+        made_from = _made_from(cell, member, k, code)
+        for seed in member["seeds"]:
+            state = Path(member["fits"]) / f"seed-{seed}.state"
+            model = _fit_once(parts[0], k, seed, cell, state, fingerprint([made_from, seed]))
+            yield (
+                model,
+                [
+                    SplitAssignment(
+                        part["dataset"],
+                        part["split"],
+                        Path(part["manifest"]),
+                        member["encoder_seed"],
+                        seed,
+                        assign(rows, model),
+                    )
+                    for part, rows in zip(member["splits"], parts, strict=True)
+                ],
+            )
+
+
+def model_arrays(models: Mapping[tuple[int | None, int], KMeansModel]) -> dict[str, npt.NDArray[Any]]:
+    """Return the models of all seeds as named arrays: centres/{seed} and what belongs to them."""
+    arrays = {
+        "seeds": np.array([seed for _, seed in models], dtype=np.int64),
+        "encoder_seeds": np.array([-1 if seed is None else seed for seed, _ in models], dtype=np.int64),
+    }
+    for (_, seed), model in models.items():
+        arrays |= {f"{name}/{seed}": value for name, value in model.to_arrays().items()}
+    return arrays
+
+
+def _open(part: Mapping[str, Any], member: Mapping[str, Any], reducer: Mapping[str, Any]) -> Rows:
+    rows: Rows = FeatureMatrix.open([Path(shard) for shard in part["shards"]])
+    pca = load_pca(Path(member["basis"])) if member["basis"] else None
+    if pca is None and not reducer["normalise"]:
+        return rows
+    return ReducedRows(rows, pca, reducer["dims"], reducer["whiten"], reducer["normalise"])
+
+
+def _made_from(cell: Mapping[str, Any], member: Mapping[str, Any], k: int, code: str) -> dict[str, Any]:
+    """Return all that the fit of a member depends on: settings, code and the hashes of its features."""
+    train = [Path(shard) for shard in member["splits"][0]["shards"]]
+    return {
+        "method": cell["method"],
+        "reducer": dict(cell["reducer"]),
+        "options": dict(cell["options"]),
+        "k": k,
+        "code": code,
+        "features": [record.sha256 for record in read_records(train)],
+        "basis": sha256_file(Path(member["basis"])) if member["basis"] else None,
+    }
+
+
+def _fit_once(
+    rows: Rows, k: int, seed: int, cell: Mapping[str, Any], state: Path, made_from: str
+) -> KMeansModel:
+    saved = load_state(state, made_from)
+    if saved is not None:
+        with np.load(io.BytesIO(saved), allow_pickle=False) as arrays:
+            return KMeansModel.from_arrays(dict(arrays))
+    model = fit_kmeans(rows, k, seed, **(METHODS[cell["method"]] | cell["options"]))
+    buffer = io.BytesIO()
+    np.savez(buffer, **model.to_arrays())  # type: ignore[arg-type]
+    save_state(state, buffer.getvalue(), made_from)
+    return model

@@ -1,0 +1,50 @@
+"""One line on stderr now and then: how far, how fast, how long still."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+
+class Progress:
+    """Report progress of `total` units with rate and estimated time, at most every `every_seconds`."""
+
+    def __init__(self, what: str, total: int, unit: str = "images", every_seconds: float = 10.0) -> None:
+        self._what, self._total, self._unit, self._every = what, total, unit, every_seconds
+        self._done = 0
+        self._start = self._last = time.monotonic()
+
+    def update(self, n: int, note: str = "") -> None:
+        """Count `n` more units; print when it is time or when all is done."""
+        self._done += n
+        now = time.monotonic()
+        if now - self._last >= self._every or self._done >= self._total:
+            self._last = now
+            self._print(now - self._start, note)
+
+    def close(self) -> None:
+        """Say where it ended if that was before the total."""
+        if self._done < self._total:
+            self._print(time.monotonic() - self._start, "stopped")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _print(self, seconds: float, note: str) -> None:
+        rate = self._done / max(seconds, 1e-9)
+        left = (self._total - self._done) / max(rate, 1e-9)
+        text = f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.1f} {self._unit}/s, "
+        text += f"ETA {_clock(left)}" if self._done < self._total else f"took {_clock(seconds)}"
+        print(f"{text}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,213 @@
+"""One training run from one plain description."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.encoders.architectures import Body, initialise
+from clusterprobe.encoders.heads import Head, build_head
+from clusterprobe.images.augment import Augmentation
+from clusterprobe.images.batches import TrainingImages, from_array
+from clusterprobe.store.atomic import write_bytes
+from clusterprobe.store.hashing import sha256_file
+from clusterprobe.store.state import fingerprint
+from clusterprobe.train import distributed
+from clusterprobe.train.interrupt import StopWatch
+from clusterprobe.train.loop import Recipe, train
+from clusterprobe.train.objective import Networks, ObjectiveFactory, Setting
+from clusterprobe.train.optimisers import Optimiser
+from clusterprobe.train.options import read_options
+from clusterprobe.train.schedules import Schedule
+from clusterprobe.train.seeds import derive_seed
+from clusterprobe.train.state import Checkpoint
+from clusterprobe.train.views import ViewMaker
+
+_RECIPE_KEYS = {entry.name for entry in dataclasses.fields(Recipe)}
+_NETWORK_KEYS = {"objective", "architecture", "preprocessing", "head", "augmentation"}
+_FILE_KEYS = {"images", "selection", "arrays", "destination", "every_seconds", "deadline_seconds", "device"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves behind: networks in evaluation mode on the CPU, and the lines of its log."""
+
+    body: Body
+    heads: Mapping[str, Head]
+    log: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run is trained on.
+
+    Attributes:
+        images: the training images.
+        selection: other images that the objective may look at between epochs (never at their labels).
+        arrays: one row per training image, by name: labels, neighbours.
+    """
+
+    images: TrainingImages
+    selection: TrainingImages | None = None
+    arrays: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+
+
+def train_encoder(
+    job: Mapping[str, Any],
+    data: Data,
+    make_objective: ObjectiveFactory,
+    *,
+    networks: Networks | None = None,
+    checkpoint: Checkpoint | None = None,
+    deadline_seconds: float | None = None,
+    device: str = "auto",
+) -> Trained:
+    """Train what `job` describes; the caller writes the outputs and then removes the state file.
+
+    Args:
+        job: objective {name, options}, architecture {name, options}, preprocessing {size, mean, std, ...},
+            head {kind, options, count} or null, augmentation (a list of steps, or named lists), optimiser
+            {name, learning_rate, ...}, schedule {name, ...}, epochs, batch_size, ema, seed, precision,
+            drop_last.
+        data: images, and what else the objective needs.
+        make_objective: the `make` function of the objective's module.
+        networks: networks to go on from; None builds fresh ones, the heads named "0", "1", ...
+        checkpoint: where the resume state is kept; None keeps none.
+        deadline_seconds: stop in good order shortly before so many seconds have passed.
+        device: auto, cpu or cuda.
+
+    Raises:
+        TrainingInterrupted: a signal or the deadline; exit with its `exit_code`.
+        UserError: the job has a mistake, or the loss is not finite.
+    """
+    watch = StopWatch(deadline_seconds)
+    recipe = read_recipe(job)
+    images = {"train": data.images} | ({"selection": data.selection} if data.selection else {})
+    preprocessing = job["preprocessing"]
+    views = ViewMaker(
+        images,
+        _augmentations(job.get("augmentation", []), preprocessing),
+        preprocessing["mean"],
+        preprocessing["std"],
+        recipe.seed,
+        distributed.choose_device(device),
+    )
+    arrays = {name: torch.from_numpy(np.array(values)) for name, values in data.arrays.items()}
+    setting = Setting(len(data.images), recipe.batch_size, recipe.epochs, recipe.seed, arrays)
+    torch.manual_seed(derive_seed(recipe.seed, "objective"))
+    options = job["objective"].get("options") or {}
+    objective = make_objective(networks or build_networks(job, recipe.seed), options, setting)
+    log = train(objective, views, recipe, checkpoint or Checkpoint(), watch)
+    result = objective.eval().cpu().networks()
+    return Trained(result.body, dict(result.heads), log)
+
+
+def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Path:
+    """Train from a description that names .npy files, and write the outputs to a folder of its own.
+
+    Besides the keys of `train_encoder`: images (path of a uint8 array [N, C, S, S]), selection (the same, or
+    null), arrays {name: path}, destination (folder), every_seconds (between saved states), deadline_seconds,
+    device.
+
+    Returns:
+        The destination. It holds network.pt, {"body": ..., "heads": {name: ...}} for
+        `torch.load(weights_only=True)`, and log.jsonl.
+    """
+    destination = Path(_needed(job, "destination"))
+    files = [Path(_needed(job, "images")), *map(Path, (job.get("arrays") or {}).values())]
+    if job.get("selection"):
+        files.append(Path(job["selection"]))
+    if missing := [str(path) for path in files if not path.exists()]:
+        raise UserError(
+            f"training: there is no file {', '.join(missing)}; check images, selection and arrays"
+        )
+    described = {key: job[key] for key in job.keys() & (_RECIPE_KEYS | _NETWORK_KEYS)}
+    owner = fingerprint([described, [sha256_file(path) for path in files]])
+    checkpoint = Checkpoint(destination / "state", owner, float(job.get("every_seconds", 60.0)))
+    data = Data(
+        from_array(Path(job["images"])),
+        from_array(Path(job["selection"])) if job.get("selection") else None,
+        {name: np.load(path) for name, path in (job.get("arrays") or {}).items()},
+    )
+    with distributed.process_group():
+        trained = train_encoder(
+            {key: value for key, value in job.items() if key not in _FILE_KEYS},
+            data,
+            make_objective,
+            checkpoint=checkpoint,
+            deadline_seconds=job.get("deadline_seconds"),
+            device=job.get("device", "auto"),
+        )
+        if distributed.rank() == 0:
+            _write(trained, destination)
+            (destination / "state").unlink(missing_ok=True)
+    return destination
+
+
+def read_recipe(job: Mapping[str, Any]) -> Recipe:
+    """Read the part of a job that the loop needs; check the names of all keys.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value is out of range.
+    """
+    known = _RECIPE_KEYS | _NETWORK_KEYS
+    for key in job.keys() - known:
+        raise UserError(f"training: unknown key {key!r}; {nearest(key, known)}")
+    for key in ("objective", "preprocessing", "optimiser"):
+        _needed(job, key)
+    values = {key: job[key] for key in job.keys() & _RECIPE_KEYS}
+    values["optimiser"] = read_options(Optimiser, job["optimiser"], "training: optimiser")
+    values["schedule"] = read_options(Schedule, job.get("schedule") or {}, "training: schedule")
+    return read_options(Recipe, values, "training")
+
+
+def build_networks(job: Mapping[str, Any], seed: int) -> Networks:
+    """Build the body and the heads that a job describes, with random weights that follow from `seed`."""
+    architecture = _needed(job, "architecture")
+    body = initialise(
+        architecture["name"], architecture.get("options") or {}, derive_seed(seed, "initialise body")
+    )
+    head: Mapping[str, Any] = job.get("head") or {}
+    torch.manual_seed(derive_seed(seed, "initialise heads"))
+    heads = {
+        str(number): build_head(head["kind"], head.get("options") or {}, body.width)
+        for number in range(int(head.get("count", 1)) if head else 0)
+    }
+    return Networks(body, heads)
+
+
+def _augmentations(
+    described: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]],
+    preprocessing: Mapping[str, Any],
+) -> dict[str, Augmentation]:
+    """A plain list is the augmentation "train"; "plain" is always there."""
+    named = dict(described) if isinstance(described, Mapping) else {"train": described}
+    return {
+        name: Augmentation(steps, size=preprocessing.get("size"), mean=preprocessing["mean"])
+        for name, steps in {**named, "plain": []}.items()
+    }
+
+
+def _write(trained: Trained, destination: Path) -> None:
+    heads = {name: head.state_dict() for name, head in trained.heads.items()}
+    buffer = io.BytesIO()
+    torch.save({"body": trained.body.network.state_dict(), "heads": heads}, buffer)
+    write_bytes(destination / "network.pt", buffer.getvalue())
+    write_bytes(destination / "log.jsonl", "".join(f"{line}\n" for line in trained.log).encode("utf-8"))
+
+
+def _needed(job: Mapping[str, Any], key: str) -> Any:
+    value: Any = job.get(key)
+    if value is None:
+        raise UserError(f"training: the job has no {key!r}; add it to {json.dumps(sorted(job))}")
+    return value

@@ -1,0 +1,189 @@
+"""The training loop of every method: load the state, run epochs, step, save."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.store.progress import Progress
+from clusterprobe.train import distributed
+from clusterprobe.train.batch_norm import use_global_batch_norm
+from clusterprobe.train.exponential_average import ExponentialAverage
+from clusterprobe.train.interrupt import StopWatch, TrainingInterrupted
+from clusterprobe.train.objective import Batch, Epoch, Objective
+from clusterprobe.train.optimisers import Optimiser
+from clusterprobe.train.schedules import Schedule
+from clusterprobe.train.seeds import derive_seed, make_generator
+from clusterprobe.train.state import Checkpoint, TrainingState
+from clusterprobe.train.views import ViewMaker
+
+CONSTANT = Schedule("constant")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long, how fast, with what: everything about a run that is no part of the method.
+
+    Attributes:
+        epochs, batch_size: length and global batch; the last, smaller batch of an epoch is dropped with
+            `drop_last`.
+        ema: decay of an average of the weights that replaces them at the end, or None.
+        precision: auto (bfloat16 autocast on CUDA, float32 on the CPU), float32 or bfloat16 (CUDA only).
+    """
+
+    epochs: int
+    batch_size: int
+    optimiser: Optimiser
+    schedule: Schedule = CONSTANT
+    ema: float | None = None
+    seed: int = 0
+    precision: str = "auto"
+    drop_last: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1:
+            raise ValueError(
+                f"epochs and batch_size must be positive, not {self.epochs} and {self.batch_size}"
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise ValueError(f"ema must lie in [0, 1), not {self.ema}")
+
+
+def train(
+    objective: Objective, views: ViewMaker, recipe: Recipe, checkpoint: Checkpoint, watch: StopWatch
+) -> list[str]:
+    """Train `objective` in place and return the log, one JSON line per epoch.
+
+    On the CPU, with the same number of threads, an interrupted and resumed run gives the same bytes as an
+    undisturbed one.
+
+    Raises:
+        TrainingInterrupted: a signal or the time limit; the state has been saved.
+        UserError: the loss is not finite, or the batch is larger than the training set.
+    """
+    objective.to(views.device)
+    if distributed.is_distributed():
+        use_global_batch_norm(objective)
+    if views.device.type == "cuda":
+        objective.to(memory_format=torch.channels_last)
+
+    trainable = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    optimiser = recipe.optimiser.make(trainable)
+    average = ExponentialAverage(objective, recipe.ema) if recipe.ema is not None else None
+    state = TrainingState(objective, optimiser, average)
+    if payload := checkpoint.load():
+        state.restore(payload, views.device)
+
+    run = _Run(state, views, recipe, trainable, checkpoint, watch)
+    with watch, run.progress():
+        while state.epoch < recipe.epochs and not objective.finished():
+            run.epoch()
+    checkpoint.save(state)
+    if average:
+        average.copy_to(objective)
+    return state.log
+
+
+@dataclass
+class _Run:
+    """One call of `train`: the state and what moves it on."""
+
+    state: TrainingState
+    views: ViewMaker
+    recipe: Recipe
+    trainable: Sequence[nn.Parameter]
+    checkpoint: Checkpoint
+    watch: StopWatch
+
+    def __post_init__(self) -> None:
+        self._images = len(self.views.images["train"])
+        self._steps = _steps_per_epoch(self._images, self.recipe)
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def progress(self) -> Iterator[None]:
+        """Report the images that are left, in the first process."""
+        if distributed.rank() > 0:
+            yield
+            return
+        steps = (self.recipe.epochs - self.state.epoch) * self._steps - self.state.step
+        with Progress("train", min(steps * self.recipe.batch_size, steps * self._images)) as self._progress:
+            yield
+
+    def epoch(self) -> None:
+        """Take the steps of one epoch that are still missing, then write its line of the log."""
+        state, number, seed = self.state, self.state.epoch, self.recipe.seed
+        rate = self.recipe.optimiser.learning_rate * self.recipe.schedule.ratio(number, self.recipe.epochs)
+        for group in state.optimiser.param_groups:
+            group["lr"] = rate
+        if state.step == 0:
+            generator = make_generator(seed, "before-epoch", number)
+            state.objective.before_epoch(Epoch(number, generator, self.views.plain))
+
+        state.objective.train()
+        order = torch.randperm(self._images, generator=make_generator(seed, "order", number))
+        rows = torch.split(order, self.recipe.batch_size)[: self._steps]
+        for batch in self.views.batches(state.objective, rows, number, state.step):
+            self.step(batch)
+            if self._progress:
+                self._progress.update(len(rows[batch.step]), f"epoch {number + 1}/{self.recipe.epochs}")
+            if exit_code := distributed.maximum(self.watch.after_step()):
+                self.checkpoint.save(state)
+                raise TrainingInterrupted(exit_code, number + 1, state.step)
+            self.checkpoint.save_if_due(state)
+
+        generator = make_generator(seed, "after-epoch", number)
+        closing = state.objective.after_epoch(Epoch(number, generator, self.views.plain))
+        state.log.append(_log_line(state, rate, self._steps, closing))
+        state.epoch, state.step, state.taken, state.sums = number + 1, 0, 0, {}
+
+    def step(self, batch: Batch) -> None:
+        """Go down the gradient of one batch, unless the objective skips it."""
+        state, device = self.state, self.views.device
+        torch.manual_seed(derive_seed(self.recipe.seed, "step", batch.epoch, batch.step, distributed.rank()))
+        autocast = device.type == "cuda" and self.recipe.precision != "float32"
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            loss = state.objective.loss(batch)
+        state.step = batch.step + 1
+        if loss is None:
+            return
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.value.backward()  # type: ignore[no-untyped-call]
+        distributed.average_gradients(self.trainable)
+        state.optimiser.step()
+        if state.average:
+            state.average.update(state.objective)
+        state.objective.after_step()
+        state.taken += 1
+        for name, value in {"loss": loss.value, **loss.logged}.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value.detach().double()
+
+
+def _log_line(state: TrainingState, rate: float, steps: int, closing: Mapping[str, float]) -> str:
+    """Mean values of the epoch's steps as one JSON line; only what a second run would repeat."""
+    means = {name: float(total) / state.taken for name, total in state.sums.items()}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise UserError(
+            f"training: the loss of epoch {state.epoch + 1} is not finite ({means}); lower the learning rate"
+        )
+    skipped = {"skipped_steps": steps - state.taken} if state.taken < steps else {}
+    return json.dumps({"epoch": state.epoch + 1, "learning_rate": rate, **means, **skipped, **closing})
+
+
+def _steps_per_epoch(images: int, recipe: Recipe) -> int:
+    if recipe.drop_last and images < recipe.batch_size:
+        raise UserError(
+            f"training: a batch of {recipe.batch_size} is larger than the training set of {images} images; "
+            "lower batch_size or set drop_last to false"
+        )
+    return images // recipe.batch_size if recipe.drop_last else -(-images // recipe.batch_size)

@@ -1,0 +1,150 @@
+"""What a training method must say about itself; the loop knows nothing else of it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from clusterprobe.encoders.architectures import Body
+from clusterprobe.encoders.heads import Head
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The body that turns images into features, and named heads on top of it."""
+
+    body: Body
+    heads: Mapping[str, Head] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an objective may know of its run before it starts.
+
+    Attributes:
+        images: number of training images.
+        batch_size: images per step over all processes.
+        epochs: length of the run.
+        seed: of the run.
+        arrays: tensors from outside by name, one row per training image (labels, neighbours).
+    """
+
+    images: int
+    batch_size: int
+    epochs: int
+    seed: int
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at one image per place of the global batch.
+
+    Attributes:
+        indices: rows of the training set, int64 [B]: the batch itself, or companions such as neighbours.
+            Views of the same images should share the tensor: they are read once.
+        augmentation: name of an augmentation of the job, or "plain".
+    """
+
+    indices: Tensor
+    augmentation: str = "train"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """This process's share of one step.
+
+    Attributes:
+        epoch, step: where the run is, from 0.
+        indices: rows of the training set, int64 [b].
+        views: normalised images [b, C, S, S], one tensor per `View`, in that order.
+    """
+
+    epoch: int
+    step: int
+    indices: Tensor
+    views: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A scalar to minimise, and detached scalars to average into the log."""
+
+    value: Tensor
+    logged: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What the hooks between epochs get.
+
+    Attributes:
+        number: from 0.
+        generator: random numbers for this epoch and hook.
+        plain: name of an image set ("train", or "selection" if the caller gave one) -> batches of (rows,
+            normalised un-augmented images), all rows in order, in every process.
+    """
+
+    number: int
+    generator: torch.Generator
+    plain: Callable[[str], Iterator[tuple[Tensor, Tensor]]]
+
+
+class Objective(nn.Module, abc.ABC):
+    """A training method: networks, views, loss and what happens between steps and epochs.
+
+    It is a module, so that one rule covers everything it keeps: parameters with `requires_grad` train; all
+    parameters, buffers (queues, pseudo-labels, a teacher) and `get_extra_state` are saved and resumed.
+    `train()` may be overridden to keep a frozen body in evaluation mode.
+
+    The loss is that of the global batch: what depends on the batch goes through `distributed.gather` first,
+    and is then computed as though there were one process. The loop averages the gradients. Random choices
+    come from the generator handed in or, inside `loss`, from torch's global one, which is seeded before
+    every step.
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.body = networks.body
+        self.heads = nn.ModuleDict(dict(networks.heads))
+
+    @abc.abstractmethod
+    def views(self, indices: Tensor, generator: torch.Generator) -> Sequence[View]:
+        """Say which images of the global batch `indices` [B] are looked at, and how.
+
+        It is called ahead of the step, so it may depend only on its arguments and on what changes between
+        epochs.
+        """
+
+    @abc.abstractmethod
+    def loss(self, batch: Batch) -> Loss | None:
+        """Return the loss of a batch, or None to skip the step (in every process or in none)."""
+
+    def before_epoch(self, epoch: Epoch) -> None:
+        """Prepare an epoch (relabel, draw); not called again when a run resumes within the epoch."""
+        return
+
+    def after_step(self) -> None:
+        """Follow an optimiser step (move a teacher, fill a queue)."""
+        return
+
+    def after_epoch(self, epoch: Epoch) -> Mapping[str, float]:
+        """Close an epoch (select, count); what it returns goes into the epoch's line of the log."""
+        return {}
+
+    def finished(self) -> bool:
+        """Say after an epoch whether to stop early; must follow from saved state."""
+        return False
+
+    def networks(self) -> Networks:
+        """Return what the run leaves behind."""
+        return Networks(self.body, cast(dict[str, Head], dict(self.heads.items())))
+
+
+ObjectiveFactory = Callable[[Networks, Mapping[str, Any], Setting], Objective]
+"""`make(networks, options, setting)`: the one function that every module of objectives offers."""

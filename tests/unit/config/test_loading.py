@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.config.loading import load_config, read_yaml
+
+PREPROCESSING = {"size": 8, "channels": 1, "mean": [0.0], "std": [1.0]}
+VALUES: dict[str, Any] = {
+    "name": "tiny",
+    "datasets": {"digits": {"kind": "digits"}, "mine": {"kind": "folder", "path": "images"}},
+    "fit": ["digits"],
+    "encoders": {"pixels": {"kind": "pixels", "preprocessing": PREPROCESSING}},
+    "clusterings": [{"method": "kmeans"}],
+}
+
+
+def _with(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    values = copy.deepcopy(VALUES)
+    change(values)
+    return values
+
+
+def test_the_default_configuration_loads() -> None:
+    config = load_config(read_yaml(Path("config/config.yaml")), Path("config"))
+    assert config.name == "digits"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.update(sede=3), r"sede: unknown key \(value 3\); did you mean 'seeds'"),
+        (lambda v: v.update(seeds="many"), r"seeds: .*valid integer.*\(value 'many'\)"),
+        (lambda v: v.update(seeds=0), r"seeds: .*greater than or equal to 1 \(value 0\)"),
+        (lambda v: v.pop("fit"), "fit: this key is required"),
+        (
+            lambda v: v["datasets"]["digits"].update(test_fracton=1),
+            "datasets.digits.test_fracton: .*'test_fraction'",
+        ),
+        (
+            lambda v: v["datasets"]["mine"].update(test_fracton=1),
+            "datasets.mine.test_fracton: .*'test_fraction'",
+        ),
+        (lambda v: v["datasets"]["digits"].update(kind="digit"), "datasets.digits: .*did you mean 'digits'"),
+        (lambda v: v["datasets"]["mine"].pop("path"), "datasets.mine: .*give either `path`"),
+        (lambda v: v["encoders"]["pixels"]["preprocessing"].update(sise=8), "preprocessing.sise: .*'size'"),
+        (
+            lambda v: v["clusterings"][0].update(method="kmean"),
+            "clusterings.0.method: .*did you mean 'kmeans'",
+        ),
+        (
+            lambda v: v["clusterings"][0].update(encoders=["pixel"]),
+            "'pixel' is not defined; did you mean 'pixels'",
+        ),
+        (lambda v: v.update(fit=["digit"]), "fit: 'digit' is not defined; did you mean 'digits'"),
+        (lambda v: v.update(encoders={"moco": None}), r"encoders.moco: not in encoders\.yaml"),
+        (lambda v: v.update(datasets={"digis": None}), r"datasets.digis: not in .*did you mean 'digits'"),
+        (lambda v: v.update(name="My Name"), r"name: .*pattern.*\(value 'My Name'\)"),
+        (lambda v: v["datasets"].update({"../up": {"kind": "digits"}}), "may hold only letters"),
+        (lambda v: v.update(transfer={"digits": [{"dataset": "shifted", "label_map": "x"}]}), "'shifted'"),
+        (lambda v: v.update(neighbours={"k": 5, "purity_at": [10]}), "purity_at 10 exceeds k 5"),
+    ],
+)
+def test_every_mistake_names_key_value_and_choice(
+    change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load_config(_with(change), Path("config"))
+
+
+def test_an_empty_entry_comes_from_the_catalogue() -> None:
+    config = load_config(_with(lambda v: v.update(datasets={"digits": None})), Path("config"))
+    assert config.datasets["digits"] is not None
+    assert config.datasets["digits"].kind == "digits"
+
+
+def test_a_catalogue_entry_with_a_typo_names_the_catalogue(tmp_path: Path) -> None:
+    (tmp_path / "datasets.yaml").write_text("digits: {kind: digits, seed: 3}\n")
+    with pytest.raises(UserError, match=r"datasets\.yaml, entry digits: seed: unknown key.*'split_seed'"):
+        load_config(_with(lambda v: v.update(datasets={"digits": None})), tmp_path)
+
+
+def test_catalogues_take_paths_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTERPROBE_PICTURES", "/some/where")
+    (tmp_path / "datasets.yaml").write_text("pictures: {kind: folder, path: $CLUSTERPROBE_PICTURES/all}\n")
+    values = _with(lambda v: v.update(datasets={"pictures": None}, fit=["pictures"]))
+    dataset = load_config(values, tmp_path).datasets["pictures"]
+    assert dataset is not None
+    assert dataset.kind == "folder"
+    assert dataset.path == "/some/where/all"
+
+
+def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("name: [1,\nseeds: 2\n")
+    with pytest.raises(UserError, match=r"(?s)x\.yaml is not valid YAML.*line 1"):
+        read_yaml(tmp_path / "x.yaml")

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from clusterprobe.config.datasets import FolderDataset, ParquetDataset
+from clusterprobe.config.stamps import location_stamp
+
+
+def test_a_new_picture_in_a_class_folder_changes_the_stamp(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    dataset = FolderDataset(kind="folder", path=str(tmp_path))
+    before = location_stamp(dataset)
+    assert location_stamp(dataset) == before
+    (tmp_path / "cats" / "one.png").touch()
+    os.utime(tmp_path / "cats", (1, 1))
+    assert location_stamp(dataset) != before
+
+
+def test_a_new_parquet_file_changes_the_stamp_and_a_missing_one_is_no_error(tmp_path: Path) -> None:
+    dataset = ParquetDataset(kind="parquet", splits={"train": str(tmp_path / "x.parquet")})
+    before = location_stamp(dataset)
+    (tmp_path / "x.parquet").write_bytes(b"x")
+    assert location_stamp(dataset) != before

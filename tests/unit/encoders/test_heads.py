@@ -1,0 +1,46 @@
+"""Projection heads by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.heads import build_head
+
+
+def test_mlp_defaults_to_the_head_of_simclr() -> None:
+    head = build_head("mlp", {}, 32)
+    assert {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()} == {
+        "0.weight": (32, 32),
+        "0.bias": (32,),
+        "2.weight": (128, 32),
+        "2.bias": (128,),
+    }
+    assert head.width == 128
+
+
+def test_mlp_with_batch_norm_normalises_before_the_relu() -> None:
+    head = build_head("mlp", {"hidden": 64, "dimensions": 8, "batch_norm": True}, 16)
+    assert [type(layer).__name__ for layer in head] == ["Linear", "BatchNorm1d", "ReLU", "Linear"]
+    assert head(torch.randn(4, 16)).shape == (4, 8)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_normalised_heads_give_unit_vectors(kind: str) -> None:
+    features = torch.randn(5, 16)
+    plain = build_head(kind, {"dimensions": 4}, 16)
+    unit = build_head(kind, {"dimensions": 4, "normalise": True}, 16)
+    unit.load_state_dict(plain.state_dict())
+    expected = plain(features) / plain(features).norm(dim=1, keepdim=True)
+    torch.testing.assert_close(unit(features), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"), [("mpl", {}, "did you mean 'mlp'"), ("linear", {"hidden": 3}, "'hidden'")]
+)
+def test_unknown_names_and_options_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_head(kind, options, 16)

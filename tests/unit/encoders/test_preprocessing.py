@@ -1,0 +1,91 @@
+"""Resize, centre crop, normalise: the arithmetic of torchvision, on Pillow alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.preprocessing import Preprocessing
+
+IMAGENET = Preprocessing.from_dict(
+    {
+        "size": 24,
+        "resize": 32,
+        "interpolation": "bilinear",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
+)
+
+
+def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    values = np.random.default_rng(width * 1000 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(50, 37), (37, 50), (32, 32), (9, 21), (33, 100)])
+def test_apply_and_normalise_equal_torchvision(interpolation: str, shape: tuple[int, int]) -> None:
+    from torchvision import transforms
+
+    image = picture(*shape)
+    reference = transforms.Compose(
+        [
+            transforms.Resize(32, interpolation=transforms.InterpolationMode(interpolation)),
+            transforms.CenterCrop(24),
+            transforms.ToTensor(),
+            transforms.Normalize(IMAGENET.mean, IMAGENET.std),
+        ]
+    )(image)
+    ours = replace(IMAGENET, interpolation=interpolation)
+    pixels = ours.apply(image)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (3, 24, 24)
+    torch.testing.assert_close(ours.normalise(torch.from_numpy(pixels)[None])[0], reference)
+
+
+def test_one_channel_takes_colour_images_as_grey() -> None:
+    grey = Preprocessing.from_dict({"size": 8, "channels": 1, "mean": [0.5], "std": [0.25]})
+    image = picture(8, 8)
+    np.testing.assert_array_equal(grey.apply(image)[0], np.asarray(image.convert("L")))
+    assert grey.normalise(torch.full((2, 1, 8, 8), 255, dtype=torch.uint8)).unique().tolist() == [2.0]
+
+
+def test_three_channels_take_grey_images() -> None:
+    pixels = IMAGENET.apply(picture(32, 32, "L"))
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+
+
+def test_record_survives_the_round_trip_and_resize_follows_the_crop_ratio() -> None:
+    assert Preprocessing.from_dict(IMAGENET.to_dict()) == IMAGENET
+    values = {"size": 224, "crop_ratio": 0.875, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    assert Preprocessing.from_dict(values).resize == 256
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"interpolation": "bicubik"}, "did you mean 'bicubic'"),
+        ({"resize": 20}, "resize 20 is smaller than size 24"),
+        ({"std": [1.0, 0.0, 1.0]}, "std above 0"),
+        ({"mean": [float("nan")] * 3}, "finite"),
+        ({"channels": 1}, "1 values each"),
+        ({"channels": 2}, "channels must be 1 or 3"),
+        ({"size": 0}, "size must be at least 1"),
+        ({"crop_ratio": 1.5}, "crop_ratio must lie"),
+        ({"intepolation": "nearest"}, "did you mean 'interpolation'"),
+    ],
+)
+def test_contradictions_are_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Preprocessing.from_dict({**IMAGENET.to_dict(), **change})
+
+
+def test_missing_key_is_named() -> None:
+    with pytest.raises(UserError, match="'std' is missing"):
+        Preprocessing.from_dict({"size": 8, "mean": [0, 0, 0]})

@@ -1,0 +1,228 @@
+"""Images to shards: the same bytes every time, whatever the number of shards; nothing wrong gets through."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.canonical import Encoder, HeadRecord, save_encoder, untrained_encoder
+from clusterprobe.encoders.heads import build_head
+from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.extract import extract_shard, output_network, shard_range
+from clusterprobe.images.manifest import read_manifest
+from clusterprobe.images.sources import index_dataset, write_split
+from clusterprobe.store.features import FeatureMatrix
+from clusterprobe.store.hashing import sha256_file
+
+RGB = Preprocessing.from_dict({"size": 8, "resize": 9, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]})
+ROWS = 23
+
+
+def an_encoder() -> Encoder:
+    """A small network whose running statistics differ from those of any batch, and one head."""
+    encoder = untrained_encoder("small-convnet", {"widths": [4, 8]}, 0, RGB)
+    generator = torch.Generator().manual_seed(1)
+    encoder.body.train()(torch.randn(16, 3, 8, 8, generator=generator) + 1)
+    torch.manual_seed(2)
+    head = build_head("mlp", {"dimensions": 5, "normalise": True}, 8)
+    record = replace(
+        encoder.record, heads={"simclr": HeadRecord("mlp", {"dimensions": 5, "normalise": True})}
+    )
+    return Encoder(record, encoder.body, {"simclr": head})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the images, their manifest and an encoder."""
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for row in range(ROWS):
+            path = tmp_path / "images" / split / "ab"[row % 2] / f"{row:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            values = random.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+            Image.fromarray(values).save(path)
+    splits = {split: str(tmp_path / "images" / split) for split in ("train", "test")}
+    indexed = index_dataset({"kind": "folder", "splits": splits}, "tiny")
+    for split in splits:
+        write_split(tmp_path / "manifests", indexed, split)
+    save_encoder(tmp_path / "encoder", an_encoder())
+    return tmp_path
+
+
+def extract(place: Path, shards: int = 1, into: str = "features", **changes: Any) -> list[Path]:
+    arguments: dict[str, Any] = {
+        "encoder_folder": place / "encoder",
+        "output": "pooled",
+        "manifest": place / "manifests" / "train.parquet",
+        "source": place / "manifests" / "train.source.json",
+        "split": "train",
+        "space": "tiny-space",
+        "mode": "eval",
+        "batch_size": 5,
+        "workers": 0,
+        "device": "cpu",
+        **changes,
+    }
+    paths = [place / into / f"{shard:05d}-of-{shards:05d}.npy" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        extract_shard(shard=shard, shards=shards, destination=path, **arguments)
+    return paths
+
+
+def values(paths: Sequence[Path]) -> npt.NDArray[np.float32]:
+    return np.concatenate(list(FeatureMatrix.open(paths).blocks()))
+
+
+def batch_of(place: Path, rows: slice = slice(None)) -> torch.Tensor:
+    """The preprocessed training images, float32 [n, 3, 8, 8], read without any loader."""
+    ids = read_manifest(place / "manifests" / "train.parquet").ids[rows]
+    files = [next((place / "images" / "train").rglob(Path(name).name)) for name in ids]
+    return RGB.normalise(torch.from_numpy(np.stack([RGB.apply(Image.open(file)) for file in files])))
+
+
+def test_pooled_features_are_those_of_the_body_in_manifest_order(place: Path) -> None:
+    paths = extract(place, shards=2)
+    with torch.inference_mode():
+        expected = an_encoder().body.eval()(batch_of(place))
+    np.testing.assert_allclose(values(paths), expected.numpy(), atol=2e-3)
+    matrix = FeatureMatrix.open(paths)
+    assert matrix.space == "tiny-space"
+    assert matrix.content == read_manifest(place / "manifests" / "train.parquet").content
+
+
+def test_head_output_is_the_head_on_the_body(place: Path) -> None:
+    encoder = an_encoder()
+    with torch.inference_mode():
+        expected = encoder.heads["simclr"].eval()(encoder.body.eval()(batch_of(place)))
+    np.testing.assert_allclose(values(extract(place, output="head:simclr")), expected.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["eval", "reference"])
+@pytest.mark.parametrize("shards", [2, 3, 7])
+def test_features_do_not_depend_on_the_number_of_shards(place: Path, mode: str, shards: int) -> None:
+    whole = values(extract(place, mode=mode, into="whole"))
+    assert np.array_equal(values(extract(place, shards, mode=mode, into="parts")), whole)
+
+
+def test_same_bytes_twice_and_with_workers(place: Path) -> None:
+    hashes = {
+        tuple(sha256_file(path) for path in extract(place, 2, into=name, workers=workers))
+        for name, workers in (("a", 0), ("b", 0), ("c", 2))
+    }
+    assert len(hashes) == 1
+
+
+def test_reference_mode_normalises_by_the_batch_and_leaves_the_weights_alone(place: Path) -> None:
+    before = sha256_file(place / "encoder" / "weights.safetensors")
+    found = values(extract(place, mode="reference"))
+    with torch.no_grad():
+        expected = torch.cat(
+            [an_encoder().body.train()(batch_of(place, slice(i, i + 5))) for i in range(0, ROWS, 5)]
+        )
+    np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
+    assert np.abs(found - values(extract(place, into="eval"))).max() > 0.1
+    assert sha256_file(place / "encoder" / "weights.safetensors") == before
+
+
+def test_reference_mode_touches_no_running_statistics() -> None:
+    encoder = an_encoder()
+    before = {name: tensor.clone() for name, tensor in encoder.body.state_dict().items()}
+    output_network(encoder, "head:simclr", "reference")(torch.randn(4, 3, 8, 8))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.body.state_dict().items())
+
+
+def test_reference_mode_refuses_a_last_batch_of_one(place: Path) -> None:
+    with pytest.raises(UserError, match="choose another batch size"):
+        extract(place, mode="reference", batch_size=11)
+    assert not (place / "features").exists()
+
+
+def test_eval_mode_does_not_depend_on_the_batch_size(place: Path) -> None:
+    one, many = (values(extract(place, batch_size=size, into=str(size))) for size in (1, 64))
+    np.testing.assert_allclose(one, many, atol=2e-3)
+
+
+def test_network_left_in_training_mode_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "clusterprobe.features.extract.output_network", lambda encoder, *_: encoder.body.train()
+    )
+    with pytest.raises(RuntimeError, match="training mode"):
+        extract(place)
+
+
+def test_features_that_are_not_finite_name_the_image(place: Path) -> None:
+    encoder = an_encoder()
+    with torch.no_grad():
+        encoder.body.network[0].weight.fill_(3e38)  # overflows in the sum
+    save_encoder(place / "encoder", encoder)
+    first = read_manifest(place / "manifests" / "train.parquet").ids[0]
+    with pytest.raises(UserError, match=f"are not finite, first '{first}'"):
+        extract(place)
+    assert not (place / "features").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_image_that_changed_since_indexing_is_named(place: Path, workers: int) -> None:
+    changed = place / "images" / "train" / "b" / "07.png"
+    Image.new("RGB", (12, 10)).save(changed)
+    with pytest.raises(UserError, match=r"07\.png") as caught:
+        extract(place, workers=workers)
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": "head:simcrl"}, "did you mean 'head:simclr'"),
+        ({"output": "layer3"}, "has no output 'layer3'"),
+        ({"split": "val"}, "no split 'val'"),
+    ],
+)
+def test_unknown_outputs_and_splits_are_named(place: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        extract(place, **changes)
+
+
+def test_missing_gpu_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="sees no GPU"):
+        extract(place, device="cuda")
+
+
+def test_more_shards_than_images_leave_some_empty(place: Path) -> None:
+    paths = extract(place, shards=ROWS + 2)
+    assert FeatureMatrix.open(paths).shape == (ROWS, 8)
+    assert np.array_equal(values(paths), values(extract(place, into="whole")))
+
+
+@pytest.mark.parametrize(("rows", "shards"), [(0, 1), (1, 1), (10, 3), (7, 7), (3, 8), (1281167, 64)])
+def test_shards_are_contiguous_and_balanced(rows: int, shards: int) -> None:
+    ranges = [shard_range(rows, shard, shards) for shard in range(shards)]
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == rows
+    assert all(first == last for (_, last), (first, _) in itertools.pairwise(ranges))
+    sizes = {last - first for first, last in ranges}
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("shard", [-1, 3])
+def test_shard_that_does_not_exist_is_refused(shard: int) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        shard_range(10, shard, 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_features_are_close_to_those_of_the_cpu(place: Path) -> None:
+    on_gpu, on_cpu = (values(extract(place, device=device, into=device)) for device in ("cuda", "cpu"))
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=0.05)

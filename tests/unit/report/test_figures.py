@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
+
+
+def frame_for(name: str, results: pd.DataFrame) -> pd.DataFrame:
+    if FIGURES[name].data == "results":
+        return results
+    draw = np.random.default_rng(0)
+    if FIGURES[name].data == "counts":
+        counts = np.diag(draw.integers(20, 36, 10)) + draw.poisson(1, (10, 10))
+        names = [f"class {number}" for number in range(10)]
+        return pd.DataFrame(counts, index=pd.Index(names), columns=pd.Index(names))
+    parts = [
+        pd.DataFrame(
+            {"encoder": encoder, "encoder_seed": None, "seed": seed, "cluster": draw.integers(0, 10, 200)}
+        )
+        for encoder in ("pixels", "SimCLR")
+        for seed in range(3)
+    ]
+    return pd.concat(parts)
+
+
+def drawn(figure: Figure) -> int:
+    return sum(len(axes.lines) + len(axes.images) + len(axes.collections) for axes in figure.axes)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_and_saves_the_same_bytes_twice(
+    name: str, results: pd.DataFrame, tmp_path: Path
+) -> None:
+    data = frame_for(name, results)
+    for run in ("first", "second"):
+        figure = draw_figure(name, data)
+        assert drawn(figure) > 0
+        save_figure(figure, tmp_path / f"{run}.pdf", tmp_path / f"{run}.png")
+    for suffix in ("pdf", "png"):
+        first, second = (tmp_path / f"{run}.{suffix}" for run in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+    assert b"CreationDate" not in (tmp_path / "first.pdf").read_bytes()
+    with Image.open(tmp_path / "first.png") as image:
+        assert len(set(image.convert("RGB").resize((60, 60)).get_flattened_data())) > 3
+
+
+def test_a_changed_number_changes_the_figure(results: pd.DataFrame, tmp_path: Path) -> None:
+    changed = results.assign(value=results["value"] * 0.9)
+    for name, data in (("a", results), ("b", changed)):
+        save_figure(draw_figure("acc-by-method", data), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def test_settings_of_the_user_do_not_reach_a_figure(results: pd.DataFrame, tmp_path: Path) -> None:
+    for name, size in (("a", 10), ("b", 30)):
+        with mpl.rc_context({"font.size": size, "axes.grid": False}):
+            figure = draw_figure("k-sweep", results)
+            save_figure(figure, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if FIGURES[name].data == "results"])
+def test_nothing_to_draw_is_an_error(name: str, results: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match=f"figure '{name}' has nothing to draw"):
+        draw_figure(name, results[results["metric"] == "entropy"])
+
+
+def test_empty_assignments_and_counts_are_errors() -> None:
+    empty = pd.DataFrame({"encoder": [], "encoder_seed": [], "seed": [], "cluster": []})
+    with pytest.raises(UserError, match="no assignments"):
+        draw_figure("cluster-sizes", empty)
+    with pytest.raises(UserError, match=r"lack \['seed'\]"):
+        draw_figure("cluster-sizes", empty.drop(columns="seed"))
+    with pytest.raises(UserError, match="no image"):
+        draw_figure("confusion", pd.DataFrame(np.zeros((3, 3))))
+
+
+def test_an_unknown_figure_is_named_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'k-sweep'"):
+        draw_figure("ksweep", pd.DataFrame())
+
+
+def test_accuracy_figure_shows_seeds_their_mean_and_chance(results: pd.DataFrame) -> None:
+    axes = draw_figure("acc-by-method", results).axes[0]
+    seeds = [line for line in axes.lines if len(np.atleast_1d(line.get_xdata())) == 3]
+    assert len(seeds) == 4 * 3
+    chance = [line for line in axes.lines if line.get_marker() == "|"]
+    assert [float(np.ravel(line.get_xdata())[0]) for line in chance] == pytest.approx([0.17] * 12)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "pixels",
+        "untrained network",
+        "SimCLR",
+        "SimCLR + CLD",
+    ]
+
+
+def test_runs_with_other_numbers_of_clusters_are_never_pooled(results: pd.DataFrame) -> None:
+    doubled = results[results["dims"].isna() & (results["method"] == "kmeans")].assign(variant="default")
+    figure = draw_figure("acc-by-method", doubled)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["k-means, k 10", "k-means, k 15", "k-means, k 20", "chance"]
+
+
+def test_sweep_figure_draws_every_point_of_every_encoder(results: pd.DataFrame) -> None:
+    figure = draw_figure("pca-dims", results)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["ACC (%)", "ARI (%)"]
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [6] * 4  # type: ignore[arg-type]
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == [
+        *("2", "4", "8", "16", "32"),
+        "all",
+    ]
+
+
+def test_empty_clusters_count_when_the_number_asked_for_is_known() -> None:
+    frame = pd.DataFrame({"encoder": "a", "encoder_seed": None, "seed": 0, "cluster": [0, 0, 0, 1]})
+    shares = draw_figure("cluster-sizes", frame.assign(k=4)).axes[0].lines[0].get_ydata()
+    assert list(np.ravel(shares)) == [0.75, 0.25, 0, 0]
+
+
+@pytest.mark.parametrize(("classes", "annotated"), [(15, True), (16, False)])
+def test_confusion_is_annotated_up_to_fifteen_classes(classes: int, annotated: bool) -> None:
+    figure = draw_figure("confusion", pd.DataFrame(np.diag(np.arange(1, classes + 1))))
+    assert (len(figure.axes[0].texts) == classes) is annotated
+    assert bool(figure.axes[0].texts) is annotated
+
+
+def test_names_with_dollar_signs_are_text(results: pd.DataFrame, tmp_path: Path) -> None:
+    odd = results.assign(encoder=results["encoder"] + r" $\frac{$")
+    save_figure(draw_figure("acc-by-method", odd), tmp_path / "a.pdf", tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 0

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.report.table_builders import TABLES, build_table
+from clusterprobe.report.tables import check
+
+
+def with_variants(results: pd.DataFrame) -> pd.DataFrame:
+    default = results[results["variant"] == "default"]
+    return pd.concat([results, default.assign(variant="whitened")])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_no_empty_cell(name: str, results: pd.DataFrame, classes: dict[str, int]) -> None:
+    table = build_table(name, with_variants(results), classes)
+    check(table)
+    assert len(table.rows) > 1
+    assert all(not cell.empty for row in table.rows for cell in row.cells)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_one_missing_value_makes_every_table_fail(
+    name: str, results: pd.DataFrame, classes: dict[str, int]
+) -> None:
+    results = with_variants(results)
+    gone = (results["encoder"] == "SimCLR") & (results["metric"] == "ari")
+    with pytest.raises(UserError, match=r"SimCLR.*column 'ARI' is empty"):
+        check(build_table(name, results[~gone], classes))
+
+
+def test_values_are_means_over_seeds_of_the_right_cell(
+    results: pd.DataFrame, classes: dict[str, int]
+) -> None:
+    table = build_table("clustering", results, classes)
+    wanted = results[
+        (results["encoder"] == "SimCLR")
+        & (results["method"] == "scan")
+        & (results["dataset"] == "digits")
+        & (results["metric"] == "acc")
+    ]["value"]
+    row = next(row for row in table.rows if row.labels == ("SimCLR", "SCAN"))
+    assert row.cells[0].mean == pytest.approx(wanted.mean())
+    assert row.cells[0].std == pytest.approx(wanted.std(ddof=1))
+    assert row.group == "digits, test split, 10 clusters"
+    assert len(table.rows) == 12
+
+
+def test_transfer_names_both_data_sets_and_the_mapping(
+    results: pd.DataFrame, classes: dict[str, int]
+) -> None:
+    table = build_table("transfer", results, classes)
+    assert {row.group for row in table.rows} == {"digits → digits-shifted, test split, 10 clusters"}
+    assert [column.header for column in table.columns][:2] == ["ACC-tr", "ACC-val"]
+
+
+def test_overclustering_groups_by_number_of_clusters(results: pd.DataFrame, classes: dict[str, int]) -> None:
+    headings = [heading for heading, _ in build_table("overclustering", results, classes).groups()]
+    assert headings == [
+        "digits, test split, 10 clusters (1 × classes)",
+        "digits, test split, 15 clusters (1.5 × classes)",
+        "digits, test split, 20 clusters (2 × classes)",
+    ]
+
+
+def test_what_differs_between_like_rows_gets_a_column(results: pd.DataFrame) -> None:
+    table = build_table("clustering", results.assign(variant="default"))
+    assert table.label_headers == ("Encoder", "Method", "Dimensions", "Clusters")
+    assert len({row.labels for row in table.rows}) == len(table.rows)
+
+
+def test_what_differs_between_encoders_only_gets_none(results: pd.DataFrame, classes: dict[str, int]) -> None:
+    wider = results["encoder"].str.startswith("SimCLR") & (results["variant"] == "default")
+    results.loc[wider, "dims"] = 128
+    assert build_table("clustering", results, classes).label_headers == ("Encoder", "Method")
+
+
+def test_unequal_numbers_of_seeds_get_a_column(results: pd.DataFrame, classes: dict[str, int]) -> None:
+    fewer = results[~((results["encoder"] == "pixels") & (results["seed"] == 2))]
+    table = build_table("clustering", fewer, classes)
+    assert table.label_headers[-1] == "Seeds"
+    assert {row.labels[0]: row.labels[-1] for row in table.rows}["pixels"] == "2"
+
+
+def test_images_without_labels_get_a_reason(results: pd.DataFrame, classes: dict[str, int]) -> None:
+    bare = results[results["metric"].isin(["clusters_used", "largest_share", "entropy"])]
+    table = build_table("clustering", bare, classes)
+    check(table)
+    reasons = {
+        column.metric: cell.reason for column, cell in zip(table.columns, table.rows[0].cells, strict=True)
+    }
+    assert reasons["acc"] == reasons["ami"] == reasons["chance_acc"] == "the images carry no labels"
+    assert reasons["clusters_used"] is None
+
+
+def test_one_seed_is_said_in_a_note(one_seed: pd.DataFrame, classes: dict[str, int]) -> None:
+    assert "One seed: no standard deviation." in build_table("clustering", one_seed, classes).notes[0]
+
+
+def test_nothing_to_show_and_unknown_names_are_errors(results: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match="nothing to show"):
+        build_table("transfer", results[results["dataset"] == "digits"])
+    with pytest.raises(UserError, match="did you mean 'clustering'"):
+        build_table("clusterings", results)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.store.atomic import atomic_path, read_json, write_json
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "value.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+    assert read_json(target) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["value.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission"),
+    ],
+)
+def test_a_disk_that_refuses_is_one_clear_error(tmp_path: Path, number: int, advice: str) -> None:
+    with pytest.raises(UserError, match=advice), atomic_path(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path: Path) -> None:
+    write_json(tmp_path / "one", {"b": [1], "a": "ä"})
+    write_json(tmp_path / "two", {"a": "ä", "b": [1]})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_damaged_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": ')
+    with pytest.raises(UserError, match=r"x\.json is damaged"):
+        read_json(tmp_path / "x.json")

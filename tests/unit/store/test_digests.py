@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusterprobe.store import digests
+from clusterprobe.store.digests import code_digest, import_closure
+
+SCRIPT = '"""Adapter."""\nfrom clusterprobe.low import add\n\nprint(add(1, 2))\n'
+LOW = '''"""Low."""
+from clusterprobe import lowest
+
+
+def add(a, b):
+    """Add."""
+    return lowest.plus(a, b)
+'''
+LOWEST = "def plus(a, b):\n    return a + b\n"
+OTHER = "def unused():\n    return 0\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "clusterprobe"
+    folder.mkdir()
+    files = {"__init__": "", "low": LOW, "lowest": LOWEST, "other": OTHER, "objective": OTHER}
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    monkeypatch.setattr(digests, "SOURCE", folder)
+    return folder
+
+
+def _digest(package: Path, *modules: str) -> str:
+    digests.normalised_source.cache_clear()
+    digests.imported_modules.cache_clear()
+    return code_digest(package.parent / "script.py", modules)
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_the_closure_is_transitive_and_nothing_more(package: Path) -> None:
+    assert import_closure(["clusterprobe.low"]) == {"clusterprobe.low", "clusterprobe.lowest"}
+
+
+def test_comments_layout_and_docstrings_change_nothing(package: Path) -> None:
+    before = _digest(package)
+    _edit(package / "low.py", '"""Add."""', '"""Add two numbers."""  # kindly')
+    _edit(package / "lowest.py", "    return a + b", "\n    # plainly\n    return (a + b)")
+    _edit(package.parent / "script.py", '"""Adapter."""', '"""The adapter."""')
+    assert _digest(package) == before
+
+
+@pytest.mark.parametrize("name", ["low", "lowest"])
+def test_an_edit_of_an_imported_module_changes_the_digest(package: Path, name: str) -> None:
+    before = _digest(package)
+    _edit(package / f"{name}.py", "return", "return 1 +")
+    assert _digest(package) != before
+
+
+def test_an_edit_of_the_script_changes_the_digest(package: Path) -> None:
+    before = _digest(package)
+    _edit(package.parent / "script.py", "add(1, 2)", "add(1, 3)")
+    assert _digest(package) != before
+
+
+def test_an_edit_elsewhere_changes_nothing(package: Path) -> None:
+    before = _digest(package)
+    _edit(package / "other.py", "return 0", "return 1")
+    assert _digest(package) == before
+
+
+def test_a_module_loaded_by_name_counts_when_it_is_named(package: Path) -> None:
+    before = _digest(package, "clusterprobe.objective")
+    assert before != _digest(package)
+    _edit(package / "objective.py", "return 0", "return 1")
+    assert _digest(package, "clusterprobe.objective") != before

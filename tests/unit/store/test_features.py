@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.store.features import FeatureMatrix, record_path, write_shard
+
+
+@pytest.fixture
+def values() -> npt.NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((10, 3)).astype(np.float16).astype(np.float32)
+
+
+@pytest.fixture
+def shards(tmp_path: Path, values: npt.NDArray[np.float32]) -> list[Path]:
+    paths = [tmp_path / f"{number:05d}-of-00003.npy" for number in range(3)]
+    for path, (first, last) in zip(paths, [(0, 4), (4, 8), (8, 10)], strict=True):
+        write_shard(
+            path, values[first:last], space="space", content="content", first_row=first, total_rows=10
+        )
+    return paths
+
+
+def test_rows_come_back_in_order_whatever_the_blocks(
+    shards: list[Path], values: npt.NDArray[np.float32]
+) -> None:
+    matrix = FeatureMatrix.open(reversed(shards))
+    assert matrix.shape == (10, 3)
+    for rows in (1, 3, 100):
+        blocks = list(matrix.blocks(rows))
+        assert all(len(block) <= rows and block.flags.c_contiguous for block in blocks)
+        np.testing.assert_array_equal(np.concatenate(blocks), values)
+
+
+def test_take_returns_rows_in_the_order_asked_for(
+    shards: list[Path], values: npt.NDArray[np.float32]
+) -> None:
+    indices = np.array([9, 0, 4, 3, 9])
+    np.testing.assert_array_equal(FeatureMatrix.open(shards).take(indices), values[indices])
+
+
+def test_a_flipped_bit_is_found_and_named(shards: list[Path]) -> None:
+    data = bytearray(shards[1].read_bytes())
+    data[-1] ^= 1
+    shards[1].write_bytes(data)
+    with pytest.raises(UserError, match=r"00001-of-00003\.npy is damaged"):
+        FeatureMatrix.open(shards)
+
+
+def test_a_truncated_shard_is_found_even_without_hashing(shards: list[Path]) -> None:
+    shards[2].write_bytes(shards[2].read_bytes()[:-2])
+    with pytest.raises(UserError, match="00002-of-00003"):
+        FeatureMatrix.open(shards, verify=False)
+
+
+def test_a_missing_shard_is_named(shards: list[Path]) -> None:
+    shards[1].unlink()
+    with pytest.raises(UserError, match=r"00001-of-00003\.npy is missing"):
+        FeatureMatrix.open(shards)
+    with pytest.raises(UserError, match="a shard is missing"):
+        FeatureMatrix.open([shards[0], shards[2]])
+
+
+def test_a_missing_last_shard_is_found(shards: list[Path]) -> None:
+    with pytest.raises(UserError, match="8 of 10 rows"):
+        FeatureMatrix.open(shards[:2])
+
+
+def test_shards_of_another_space_are_refused(shards: list[Path]) -> None:
+    record = json.loads(record_path(shards[1]).read_text())
+    record_path(shards[1]).write_text(json.dumps(record | {"space": "other"}))
+    with pytest.raises(UserError, match="other features"):
+        FeatureMatrix.open(shards)
+
+
+def test_values_beyond_float16_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="float16"):
+        write_shard(tmp_path / "x.npy", np.array([[1e6]]), space="", content="", first_row=0, total_rows=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_values_give_the_same_bytes(tmp_path: Path, values: npt.NDArray[np.float32]) -> None:
+    for name in ("a.npy", "b.npy"):
+        write_shard(tmp_path / name, values, space="s", content="c", first_row=0, total_rows=10)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()

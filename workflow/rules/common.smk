@@ -1,0 +1,64 @@
+# Only the wiring of the configuration: the plan says what there is, paths say where.
+
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from clusterprobe.config import loading, paths
+from clusterprobe.config.errors import UserError
+from clusterprobe.config.plan import make_plan
+from clusterprobe.config.stamps import location_stamp
+from clusterprobe.config.targets import report_targets
+from clusterprobe.store.digests import code_digest
+
+try:
+    PLAN = make_plan(loading.load_config(config, Path("config")))
+except UserError as error:
+    raise WorkflowError(f"the configuration does not hold together:\n{error}")
+
+EXPERIMENT = PLAN.config.name
+COMPUTE = PLAN.config.compute
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+
+
+wildcard_constraints:
+    dataset=r"[a-z0-9-]+",
+    split=r"[a-z]+",
+    encoder=r"[a-z0-9-]+",
+    features=r"[a-z0-9-]+",
+    shard=r"\d{5}",
+    shards=r"\d{5}",
+    run="|".join(PLAN.runs) or "none",
+
+
+def digest(script, *modules):
+    """The code of an adapter and all that it imports, for `params: code=`."""
+    return code_digest(SCRIPTS / script, modules)
+
+
+def memory(wildcards, attempt):
+    """Twice the memory at every retry."""
+    return COMPUTE.memory_mb * 2 ** (attempt - 1)
+
+
+def runtime(wildcards, attempt):
+    """Twice the time at every retry."""
+    return COMPUTE.runtime_minutes * 2 ** (attempt - 1)
+
+
+def report_files():
+    """All files below reports/ that the configuration asks for."""
+    return report_targets(PLAN)
+
+
+def build_report():
+    """Wrap what was made into one HTML file that opens with no network; a part of it makes no report."""
+    if not all(Path(path).exists() for path in report_files()):
+        return
+    configuration = [f"--configfile={path}" for path in workflow.overwrite_configfiles]
+    command = [sys.executable, "-m", "snakemake", "--report", f"reports/{EXPERIMENT}/report.html"]
+    command += ["--nolock", "--quiet", "all", "--workflow-profile", "none", *configuration]
+    subprocess.run(command, check=True)
+    print(f"The report: reports/{EXPERIMENT}/report.html", file=sys.stderr)

@@ -1,0 +1,68 @@
+# Clusters against labels, and all results in one table.
+
+
+rule evaluate_clustering:
+    """All metrics of one run, for every seed and split."""
+    input:
+        unpack(lambda w: cells.evaluation_inputs(PLAN.runs[w.run])),
+    output:
+        "data/results/{run}.parquet",
+    log:
+        "data/logs/evaluate_clustering/{run}.log",
+    benchmark:
+        "data/benchmarks/evaluate_clustering/{run}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        cell=lambda w: cells.evaluation_cell(PLAN.runs[w.run]),
+        code=digest("evaluate_clustering.py"),
+    script:
+        "../scripts/evaluate_clustering.py"
+
+
+rule evaluate_neighbours:
+    """How often the mined neighbours of an image have its class."""
+    input:
+        neighbours="data/neighbours/{neighbours}/{dataset}/train.npz",
+        manifest=lambda w: paths.manifest(mined(w).dataset, "train"),
+    output:
+        "data/results/{neighbours}.{dataset}.parquet",
+    log:
+        "data/logs/evaluate_neighbours/{neighbours}.{dataset}.log",
+    benchmark:
+        "data/benchmarks/evaluate_neighbours/{neighbours}.{dataset}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        columns=lambda w: cells.neighbour_columns(mined(w)),
+        purity_at=PLAN.config.neighbours.purity_at,
+        code=digest("evaluate_neighbours.py"),
+    script:
+        "../scripts/evaluate_neighbours.py"
+
+
+rule collect_results:
+    """All rows of the experiment, one value each, with the readable names of the configuration."""
+    input:
+        runs=[paths.run_results(run) for run in PLAN.runs.values()],
+        neighbours=[paths.neighbour_results(mined) for mined in PLAN.neighbours.values()],
+    output:
+        f"reports/{EXPERIMENT}/results.parquet",
+    log:
+        f"data/logs/collect_results/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/collect_results/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        experiment=EXPERIMENT,
+        names=cells.readable_names(PLAN),
+        code=digest("collect_results.py"),
+    script:
+        "../scripts/collect_results.py"

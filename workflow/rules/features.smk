@@ -1,0 +1,93 @@
+# Encoder x images -> shards; principal components and neighbours over shards.
+
+
+def split_of(wildcards):
+    return PLAN.datasets[wildcards.dataset], getattr(wildcards, "split", "train")
+
+
+def extraction_input(wildcards):
+    dataset, split = split_of(wildcards)
+    record, weights = paths.encoder_files(PLAN.features[wildcards.features].encoder.id)
+    return {
+        "record": record,
+        "weights": weights,
+        "manifest": paths.manifest(dataset, split),
+        "location": ancient(paths.location(dataset, split)),
+    }
+
+
+def feature_shards(wildcards):
+    dataset, split = split_of(wildcards)
+    return paths.shards(PLAN.features[wildcards.features], dataset, split)
+
+
+def mined(wildcards):
+    return PLAN.neighbours[f"{wildcards.neighbours}/{wildcards.dataset}"]
+
+
+rule extract_features:
+    """One shard of features: a contiguous range of the rows of a manifest, in its order."""
+    input:
+        unpack(extraction_input),
+    output:
+        shard="data/features/{features}/{dataset}/{split}/{shard}-of-{shards}.npy",
+        record="data/features/{features}/{dataset}/{split}/{shard}-of-{shards}.json",
+    log:
+        "data/logs/extract_features/{features}/{dataset}/{split}/{shard}-of-{shards}.log",
+    benchmark:
+        "data/benchmarks/extract_features/{features}/{dataset}/{split}/{shard}-of-{shards}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+        gpu=COMPUTE.gpus,
+        workers=COMPUTE.workers,
+        device=COMPUTE.device,
+        batch_size=COMPUTE.batch_size,
+    params:
+        output=lambda w: PLAN.features[w.features].output,
+        mode=lambda w: PLAN.features[w.features].mode,
+        code=digest("extract_features.py"),
+    script:
+        "../scripts/extract_features.py"
+
+
+rule fit_pca:
+    """All principal components of the train split, in one exact streaming pass."""
+    input:
+        feature_shards,
+    output:
+        "data/pca/{features}/{dataset}.npz",
+    log:
+        "data/logs/fit_pca/{features}/{dataset}.log",
+    benchmark:
+        "data/benchmarks/fit_pca/{features}/{dataset}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        code=digest("fit_pca.py"),
+    script:
+        "../scripts/fit_pca.py"
+
+
+rule mine_neighbours:
+    """The nearest neighbours of every train image by inner product of normalised features."""
+    input:
+        lambda w: paths.shards(mined(w).features, mined(w).dataset, "train"),
+    output:
+        "data/neighbours/{neighbours}/{dataset}/train.npz",
+    log:
+        "data/logs/mine_neighbours/{neighbours}/{dataset}.log",
+    benchmark:
+        "data/benchmarks/mine_neighbours/{neighbours}/{dataset}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        k=lambda w: mined(w).k,
+        code=digest("mine_neighbours.py"),
+    script:
+        "../scripts/mine_neighbours.py"

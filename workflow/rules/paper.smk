@@ -1,0 +1,174 @@
+# What people read: tables, figures, galleries, the first page, the PDF.
+
+from clusterprobe.config import targets
+
+CLASS_FACTS = {
+    name: paths.facts(PLAN.dataset(name), "train")
+    for name in PLAN.config.fit
+    if PLAN.dataset(name).definition.labelled
+}
+DEFAULT_RUNS = [cells.shown_run(PLAN, run) for run in targets.default_runs(PLAN)]
+
+
+def caption(kind, name):
+    """The caption of a table, figure, gallery or page: one .rst file each."""
+    return Path(f"workflow/report/{kind}-{name}.rst").read_text(encoding="utf-8")
+
+
+def figure_runs(wildcards):
+    """The runs whose assignments a figure shows: of every encoder for sizes, of the last one for confusion."""
+    chosen = {"cluster-sizes": DEFAULT_RUNS, "confusion": DEFAULT_RUNS[-1:]}
+    return chosen.get(wildcards.figure, [])
+
+
+def figure_files(wildcards):
+    return sorted({file for shown in figure_runs(wildcards) for file in cells.shown_files(shown)})
+
+
+rule make_table:
+    """One table as LaTeX, HTML and CSV; a table with an empty cell is an error."""
+    input:
+        results=f"reports/{EXPERIMENT}/results.parquet",
+        facts=list(CLASS_FACTS.values()),
+    output:
+        tex=f"reports/{EXPERIMENT}/tables/{{table}}.tex",
+        html=report(
+            f"reports/{EXPERIMENT}/tables/{{table}}.html",
+            caption="../report/item.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        csv=f"reports/{EXPERIMENT}/tables/{{table}}.csv",
+    log:
+        f"data/logs/make_table/{EXPERIMENT}.{{table}}.log",
+    benchmark:
+        f"data/benchmarks/make_table/{EXPERIMENT}.{{table}}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        facts=CLASS_FACTS,
+        caption=lambda w: caption("table", w.table),
+        code=digest("make_table.py"),
+    script:
+        "../scripts/make_table.py"
+
+
+rule draw_figure:
+    """One figure as PDF and PNG; a figure with nothing in it is an error."""
+    input:
+        results=f"reports/{EXPERIMENT}/results.parquet",
+        runs=figure_files,
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/{{figure}}.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"data/logs/draw_figure/{EXPERIMENT}.{{figure}}.log",
+    benchmark:
+        f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        runs=figure_runs,
+        caption=lambda w: caption("figure", w.figure),
+        code=digest("draw_figure.py"),
+    script:
+        "../scripts/draw_figure.py"
+
+
+rule build_gallery:
+    """What is in the clusters of one run: prototypes, most and least confident images, on one HTML page."""
+    input:
+        lambda w: cells.shown_files(cells.shown_run(PLAN, PLAN.runs[w.run])),
+        location=lambda w: ancient(cells.shown_run(PLAN, PLAN.runs[w.run])["location"]),
+    output:
+        report(
+            f"reports/{EXPERIMENT}/galleries/{{run}}.html",
+            caption="../report/item.rst",
+            category="Galleries",
+            labels=lambda w: {
+                "encoder": PLAN.title("encoder", PLAN.runs[w.run].encoder),
+                "method": PLAN.runs[w.run].method,
+            },
+        ),
+    log:
+        f"data/logs/build_gallery/{EXPERIMENT}.{{run}}.log",
+    benchmark:
+        f"data/benchmarks/build_gallery/{EXPERIMENT}.{{run}}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        shown=lambda w: cells.shown_run(PLAN, PLAN.runs[w.run]),
+        caption=caption("gallery", "clusters"),
+        code=digest("build_gallery.py"),
+    script:
+        "../scripts/build_gallery.py"
+
+
+rule write_overview:
+    """The first page, the cost of every stage, and where every number comes from."""
+    input:
+        results=f"reports/{EXPERIMENT}/results.parquet",
+        facts=[paths.facts(dataset, split) for dataset in PLAN.datasets.values() for split in dataset.splits],
+    output:
+        overview=report(
+            f"reports/{EXPERIMENT}/overview.html",
+            caption="../report/item.rst",
+            category="Overview",
+            labels={"page": "overview"},
+        ),
+        cost=report(
+            f"reports/{EXPERIMENT}/cost.html",
+            caption="../report/item.rst",
+            category="Overview",
+            labels={"page": "cost"},
+        ),
+        provenance=f"reports/{EXPERIMENT}/provenance.json",
+    log:
+        f"data/logs/write_overview/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/write_overview/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        asked=cells.overview(PLAN),
+        ids=cells.planned_ids(PLAN),
+        caption=caption("page", "overview"),
+        code=digest("write_overview.py"),
+    script:
+        "../scripts/write_overview.py"
+
+
+rule compile_paper:
+    """All tables and figures in one PDF; needs pdflatex and says so where there is none."""
+    input:
+        tables=[f"reports/{EXPERIMENT}/tables/{name}.tex" for name in targets.tables(PLAN)],
+        figures=[f"reports/{EXPERIMENT}/figures/{name}.pdf" for name in targets.figures(PLAN)],
+    output:
+        tex=f"reports/{EXPERIMENT}/paper.tex",
+        pdf=f"reports/{EXPERIMENT}/paper.pdf",
+    log:
+        f"data/logs/compile_paper/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/compile_paper/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        title=PLAN.config.title or EXPERIMENT,
+        code=digest("compile_paper.py"),
+    script:
+        "../scripts/compile_paper.py"

@@ -1,0 +1,27 @@
+"""What is in the clusters of one run, first seed."""
+
+from pathlib import Path
+
+from clusterprobe.evaluate.frames import seed_clusters
+from clusterprobe.images.manifest import read_manifest
+from clusterprobe.images.sources import open_source
+from clusterprobe.report.galleries import build_gallery
+from clusterprobe.store.atomic import read_json, write_text
+from clusterprobe.store.jobs import job
+
+with job(snakemake):
+    shown = snakemake.params.shown
+    manifest = read_manifest(Path(shown["manifest"]))
+    source = open_source(read_json(Path(shown["location"])), shown["split"])
+    block = seed_clusters(Path(shown["assignments"]), shown["dataset"], shown["split"])[0]
+    page = build_gallery(
+        f"{shown['encoder']}: clusters of {shown['dataset']}/{shown['split']}, seed {block.seed}",
+        block.cluster,
+        block.distance,
+        block.confidence,
+        manifest.ids,
+        manifest.labels,
+        manifest.classes,
+        lambda index: source.read(manifest.locations[index]),
+    )
+    write_text(Path(snakemake.output[0]), page)

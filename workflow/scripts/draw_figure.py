@@ -1,0 +1,19 @@
+"""One figure as PDF and PNG."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
+from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
+from clusterprobe.store.jobs import job
+
+with job(snakemake):
+    name, runs = snakemake.wildcards.figure, snakemake.params.runs
+    readers = {
+        "results": lambda: pd.read_parquet(snakemake.input.results),
+        "assignments": lambda: sizes_frame(runs),
+        "counts": lambda: confusion_frame(runs[0]),
+    }
+    data = readers[FIGURES[name].data if name in FIGURES else "results"]()
+    save_figure(draw_figure(name, data), Path(snakemake.output.pdf), Path(snakemake.output.png))

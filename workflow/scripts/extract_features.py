@@ -1,0 +1,23 @@
+"""One shard of features."""
+
+from pathlib import Path
+
+from clusterprobe.features.extract import extract_shard
+from clusterprobe.store.jobs import job
+
+with job(snakemake):
+    extract_shard(
+        Path(snakemake.input.record).parent,
+        snakemake.params.output,
+        Path(snakemake.input.manifest),
+        Path(snakemake.input.location),
+        snakemake.wildcards.split,
+        int(snakemake.wildcards.shard),
+        int(snakemake.wildcards.shards),
+        Path(snakemake.output.shard),
+        space=snakemake.wildcards.features,
+        mode=snakemake.params.mode,
+        batch_size=snakemake.resources.batch_size,
+        workers=snakemake.resources.workers,
+        device=snakemake.resources.device,
+    )

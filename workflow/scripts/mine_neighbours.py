@@ -1,0 +1,14 @@
+"""The nearest neighbours of every train image."""
+
+from pathlib import Path
+
+from clusterprobe.cluster.neighbours import mine_neighbours
+from clusterprobe.store.arrays import save_arrays
+from clusterprobe.store.features import FeatureMatrix
+from clusterprobe.store.jobs import job
+
+with job(snakemake):
+    rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input])
+    neighbours = mine_neighbours(rows, snakemake.params.k)
+    found = {"neighbours": neighbours, "space": rows.space, "content": rows.content}
+    save_arrays(Path(snakemake.output[0]), found)
