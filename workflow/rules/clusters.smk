@@ -1,6 +1,12 @@
 # Clustering: one job is one cell, features x reducer x method x K, with all its seeds.
 
 from clusterprobe.config import cells
+from clusterprobe.config.model import HEAD_METHODS, KMEANS_METHODS
+
+
+def runs_by(methods):
+    """The ids of all runs of some methods, as a constraint of wildcards."""
+    return "|".join(run.id for run in PLAN.runs.values() if run.method in methods) or "none"
 
 
 rule fit_kmeans:
@@ -14,6 +20,8 @@ rule fit_kmeans:
         "data/logs/fit_kmeans/{run}.log",
     benchmark:
         "data/benchmarks/fit_kmeans/{run}.jsonl"
+    wildcard_constraints:
+        run=runs_by(KMEANS_METHODS),
     threads: COMPUTE.threads
     resources:
         mem_mb=memory,
@@ -23,3 +31,32 @@ rule fit_kmeans:
         code=digest("fit_kmeans.py"),
     script:
         "../scripts/fit_kmeans.py"
+
+
+rule assign_clusters:
+    """The cluster of every image of every split by the heads of trained networks, transfer sets included."""
+    input:
+        lambda w: cells.assigning_inputs(PLAN.runs[w.run]),
+        lambda w: ancient(cells.locations(PLAN.runs[w.run])),
+    output:
+        model="data/clusterings/{run}/model.npz",
+        assignments="data/clusterings/{run}/assignments.parquet",
+    log:
+        "data/logs/assign_clusters/{run}.log",
+    benchmark:
+        "data/benchmarks/assign_clusters/{run}.jsonl"
+    wildcard_constraints:
+        run=runs_by(HEAD_METHODS),
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+        gpu=COMPUTE.gpus,
+        workers=COMPUTE.workers,
+        device=COMPUTE.device,
+        batch_size=COMPUTE.batch_size,
+    params:
+        cell=lambda w: cells.assigning_cell(PLAN.runs[w.run]),
+        code=digest("assign_clusters.py"),
+    script:
+        "../scripts/assign_clusters.py"

@@ -53,7 +53,9 @@ rule index_dataset:
         mem_mb=memory,
         runtime=runtime,
     params:
-        definition=lambda w: PLAN.datasets[w.dataset].definition.model_dump(mode="json", exclude={"shards", "title"}),
+        definition=lambda w: PLAN.datasets[w.dataset].definition.model_dump(
+            mode="json", exclude={"shards", "title"}
+        ),
         stamp=lambda w: location_stamp(PLAN.datasets[w.dataset].definition),
         code=digest("index_dataset.py"),
     script:

@@ -8,7 +8,9 @@ def encoders_of_kind(*kinds):
 
 def encoder_definition(wildcards):
     encoder = PLAN.encoders[wildcards.encoder]
-    definition = encoder.definition.model_dump(mode="json", exclude={"title", "output", "trained_on", "encoder_seeds"})
+    definition = encoder.definition.model_dump(
+        mode="json", exclude={"title", "output", "trained_on", "encoder_seeds", "start", "neighbours"}
+    )
     return definition | {"preprocessing": encoder.definition.preprocessing.resolved(), "seed": encoder.seed}
 
 
@@ -21,6 +23,8 @@ rule build_encoder:
         "data/logs/build_encoder/{encoder}.log",
     benchmark:
         "data/benchmarks/build_encoder/{encoder}.jsonl"
+    wildcard_constraints:
+        encoder=encoders_of_kind("pixels", "random"),
     threads: 1
     resources:
         mem_mb=memory,
@@ -28,8 +32,6 @@ rule build_encoder:
     params:
         definition=encoder_definition,
         code=digest("build_encoder.py"),
-    wildcard_constraints:
-        encoder=encoders_of_kind("pixels", "random"),
     script:
         "../scripts/build_encoder.py"
 
@@ -42,6 +44,8 @@ rule fetch_checkpoint:
         "data/logs/fetch_checkpoint/{encoder}.log",
     benchmark:
         "data/benchmarks/fetch_checkpoint/{encoder}.jsonl"
+    wildcard_constraints:
+        encoder=encoders_of_kind("file"),
     threads: 1
     resources:
         mem_mb=500,
@@ -49,8 +53,6 @@ rule fetch_checkpoint:
     params:
         definition=encoder_definition,
         code=digest("fetch_checkpoint.py"),
-    wildcard_constraints:
-        encoder=encoders_of_kind("file"),
     script:
         "../scripts/fetch_checkpoint.py"
 
@@ -66,6 +68,8 @@ rule convert_checkpoint:
         "data/logs/convert_checkpoint/{encoder}.log",
     benchmark:
         "data/benchmarks/convert_checkpoint/{encoder}.jsonl"
+    wildcard_constraints:
+        encoder=encoders_of_kind("file"),
     threads: 1
     resources:
         mem_mb=memory,
@@ -73,7 +77,5 @@ rule convert_checkpoint:
     params:
         definition=encoder_definition,
         code=digest("convert_checkpoint.py"),
-    wildcard_constraints:
-        encoder=encoders_of_kind("file"),
     script:
         "../scripts/convert_checkpoint.py"

@@ -49,7 +49,11 @@ rule collect_results:
     """All rows of the experiment, one value each, with the readable names of the configuration."""
     input:
         runs=[paths.run_results(run) for run in PLAN.runs.values()],
-        neighbours=[paths.neighbour_results(mined) for mined in PLAN.neighbours.values()],
+        neighbours=[
+            paths.neighbour_results(mined)
+            for mined in PLAN.purity.values()
+            if mined.dataset.definition.labelled
+        ],
     output:
         f"reports/{EXPERIMENT}/results.parquet",
     log:

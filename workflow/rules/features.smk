@@ -75,7 +75,8 @@ rule fit_pca:
 rule mine_neighbours:
     """The nearest neighbours of every train image by inner product of normalised features."""
     input:
-        lambda w: paths.shards(mined(w).features, mined(w).dataset, "train"),
+        shards=lambda w: paths.shards(mined(w).features, mined(w).dataset, "train"),
+        labels=lambda w: paths.manifest(mined(w).dataset, "train") if mined(w).oracle else [],
     output:
         "data/neighbours/{neighbours}/{dataset}/train.npz",
     log:
@@ -88,6 +89,7 @@ rule mine_neighbours:
         runtime=runtime,
     params:
         k=lambda w: mined(w).k,
+        oracle=lambda w: mined(w).oracle,
         code=digest("mine_neighbours.py"),
     script:
         "../scripts/mine_neighbours.py"

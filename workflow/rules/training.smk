@@ -1,9 +1,19 @@
 # Encoders that are trained here.
 
 
+from clusterprobe.config import cells
+
+
 def training_input(wildcards):
-    dataset = PLAN.encoders[wildcards.encoder].trained_on
-    return {"manifest": paths.manifest(dataset, "train"), "location": ancient(paths.location(dataset, "train"))}
+    encoder = PLAN.encoders[wildcards.encoder]
+    location = ancient(paths.location(encoder.trained_on, "train"))
+    return cells.training_inputs(encoder) | {"location": location}
+
+
+def training_definition(wildcards):
+    clusters = PLAN.encoders[wildcards.encoder].clusters
+    sizes = {"k": clusters.k, "factor": clusters.factor} if clusters else None
+    return encoder_definition(wildcards) | {"clusters": sizes}
 
 
 def training_code(wildcards):
@@ -12,7 +22,7 @@ def training_code(wildcards):
 
 
 rule train_encoder:
-    """A network trained on the train split, without labels; it resumes where a killed job left off."""
+    """A network trained on the train split; it resumes where a killed job left off."""
     input:
         unpack(training_input),
     output:
@@ -24,6 +34,8 @@ rule train_encoder:
         "data/logs/train_encoder/{encoder}.log",
     benchmark:
         "data/benchmarks/train_encoder/{encoder}.jsonl"
+    wildcard_constraints:
+        encoder=encoders_of_kind("trained"),
     threads: COMPUTE.threads
     resources:
         mem_mb=memory,
@@ -32,10 +44,8 @@ rule train_encoder:
         workers=COMPUTE.workers,
         device=COMPUTE.device,
     params:
-        definition=encoder_definition,
+        definition=training_definition,
         state=lambda w: f"data/training/{w.encoder}/state",
         code=training_code,
-    wildcard_constraints:
-        encoder=encoders_of_kind("trained"),
     script:
         "../scripts/train_encoder.py"

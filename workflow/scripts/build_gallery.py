@@ -6,6 +6,7 @@ from clusterprobe.evaluate.frames import seed_clusters
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.images.sources import open_source
 from clusterprobe.report.galleries import build_gallery
+from clusterprobe.store.arrays import load_arrays
 from clusterprobe.store.atomic import read_json, write_text
 from clusterprobe.store.jobs import job
 
@@ -22,6 +23,7 @@ with job(snakemake):
         manifest.ids,
         manifest.labels,
         manifest.classes,
-        lambda index: source.read(manifest.locations[index]),
+        lambda index: source.read_verified(manifest.locations[index], manifest.sha256[index]),
+        k=int(load_arrays(Path(shown["model"]))[f"clusters/{block.seed}"]),
     )
     write_text(Path(snakemake.output[0]), page)

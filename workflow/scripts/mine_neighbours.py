@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from clusterprobe.cluster.neighbours import mine_neighbours
+from clusterprobe.images.manifest import read_manifest
+from clusterprobe.runs.oracle import true_neighbours
 from clusterprobe.store.arrays import save_arrays
 from clusterprobe.store.features import FeatureMatrix
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
-    rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input])
+    rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input.shards])
     neighbours = mine_neighbours(rows, snakemake.params.k)
+    if snakemake.params.oracle:
+        neighbours = true_neighbours(neighbours, read_manifest(Path(snakemake.input.labels)).labels)
     found = {"neighbours": neighbours, "space": rows.space, "content": rows.content}
     save_arrays(Path(snakemake.output[0]), found)

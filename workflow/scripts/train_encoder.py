@@ -4,16 +4,23 @@ import os
 import sys
 from pathlib import Path
 
-from clusterprobe.runs.training import run_training
+from clusterprobe.runs.training import Ingredients, run_training
 from clusterprobe.store.jobs import job
 from clusterprobe.train.interrupt import TrainingInterrupted
 
 with job(snakemake):
+    given = snakemake.input
+    made_from = Ingredients(
+        Path(given.manifest),
+        Path(given.location),
+        Path(given.facts),
+        Path(given.start[0]).parent if given.get("start") else None,
+        Path(given.neighbours) if given.get("neighbours") else None,
+    )
     try:
         run_training(
             snakemake.params.definition,
-            Path(snakemake.input.manifest),
-            Path(snakemake.input.location),
+            made_from,
             Path(snakemake.output.record).parent,
             Path(snakemake.params.state),
             code=snakemake.params.code,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterprobe.config import paths
-from clusterprobe.config.plan import Features, Neighbours, Plan, PlannedDataset, Run
+from clusterprobe.config.model import HEAD_METHODS
+from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
 
 
 def clustered_splits(run: Run) -> Iterator[tuple[PlannedDataset, str]]:
@@ -52,12 +53,63 @@ def fitting_inputs(run: Run) -> list[str]:
     return sorted(set(files))
 
 
+def assigning_cell(run: Run) -> dict[str, Any]:
+    """Return, for each trained network of a run, its seeds and the images that its head assigns."""
+    return {
+        "members": [
+            {
+                "encoder": f"data/encoders/{member.features.encoder.id}",
+                "encoder_seed": member.features.encoder.seed,
+                "seeds": list(member.seeds),
+                "splits": [
+                    {
+                        "dataset": dataset.name,
+                        "split": split,
+                        "manifest": paths.manifest(dataset, split),
+                        "location": paths.location(dataset, split),
+                    }
+                    for dataset, split in clustered_splits(run)
+                ],
+            }
+            for member in run.members
+        ],
+    }
+
+
+def assigning_inputs(run: Run) -> list[str]:
+    """Return the networks and manifests that `assigning_cell` names, where the images lie left out."""
+    files = [paths.manifest(dataset, split) for dataset, split in clustered_splits(run)]
+    for member in run.members:
+        files += paths.trained_files(member.features.encoder.id)
+    return sorted(set(files))
+
+
+def locations(run: Run) -> list[str]:
+    """Return the files that say where the images of a run lie."""
+    return [paths.location(dataset, split) for dataset, split in clustered_splits(run)]
+
+
+def training_inputs(encoder: PlannedEncoder) -> dict[str, Any]:
+    """Return the files that a training reads, where the images lie left out."""
+    assert encoder.trained_on is not None, "only trained encoders are trained"
+    files: dict[str, Any] = {
+        "manifest": paths.manifest(encoder.trained_on, "train"),
+        "facts": paths.facts(encoder.trained_on, "train"),
+    }
+    if encoder.start:
+        trained = encoder.start.definition.kind == "trained"
+        files["start"] = (paths.trained_files if trained else paths.encoder_files)(encoder.start.id)
+    if encoder.neighbours:
+        files["neighbours"] = paths.neighbours(encoder.neighbours)
+    return files
+
+
 def evaluation_cell(run: Run) -> dict[str, Any]:
     """Return which columns the results of a run carry and where the labels of its splits lie."""
     return {
         "columns": {
             "fit_dataset": run.dataset.name,
-            "reducer": run.reducer.name,
+            "reducer": None if run.method in HEAD_METHODS else run.reducer.name,
             "method": run.method,
             "protocol": run.protocol,
             "run": run.id,
@@ -92,7 +144,7 @@ def readable_names(plan: Plan) -> dict[str, dict[str, str]]:
         run.id: {"encoder": plan.title("encoder", run.encoder), "variant": run.variant}
         for run in plan.runs.values()
     }
-    for mined in plan.neighbours.values():
+    for mined in plan.purity.values():
         names[mined.id] = {
             "encoder": plan.title("encoder", mined.features.encoder.name),
             "variant": "default",
@@ -127,6 +179,7 @@ def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
         "dataset": run.dataset.name,
         "split": split,
         "assignments": paths.assignments(run),
+        "model": paths.model(run),
         "train_manifest": paths.manifest(run.dataset, "train"),
         "manifest": paths.manifest(run.dataset, split),
         "location": paths.location(run.dataset, split),
@@ -136,7 +189,7 @@ def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
 
 def shown_files(shown: dict[str, Any]) -> list[str]:
     """Return the files that `shown_run` names, where the images lie left out."""
-    return [shown[name] for name in ("assignments", "train_manifest", "manifest", "facts")]
+    return [shown[name] for name in ("assignments", "model", "train_manifest", "manifest", "facts")]
 
 
 def overview(plan: Plan) -> dict[str, Any]:

@@ -116,6 +116,16 @@ class Schedule(Strict):
     factor: float = Field(0.1, gt=0, le=1, description="steps: how much lower")
 
 
+class StartNeighbours(Strict):
+    """Neighbour sets for an objective that learns from them."""
+
+    k: int = Field(20, ge=1, description="neighbours per image")
+    output: str = Field(
+        "pooled", description="tensor of `start` that they are mined on: pooled, or head:NAME"
+    )
+    oracle: bool = Field(False, description="remove false neighbours by label: an upper bound, no method")
+
+
 class TrainedEncoder(_Encoder):
     """A network trained by this workflow with one of its objectives."""
 
@@ -123,7 +133,9 @@ class TrainedEncoder(_Encoder):
     objective: Named = Field(description="training objective, by name")
     architecture: Named = Field(description="network, by name")
     head: ProjectionHead | None = Field(None, description="projection head")
-    augmentation: list[Options] = Field(default_factory=list, description="augmentations, applied in order")
+    augmentation: list[Options] | dict[str, list[Options]] = Field(
+        default_factory=list, description="augmentations, applied in order; or several such lists, by name"
+    )
     optimiser: Optimiser = Field(description="optimiser")
     schedule: Schedule = Field(default_factory=Schedule, description="learning rate")
     epochs: int = Field(ge=1, description="passes over the training images")
@@ -135,12 +147,27 @@ class TrainedEncoder(_Encoder):
         "auto", description="auto: bfloat16 on GPU only"
     )
     encoder_seeds: Literal[1] | None = Field(None, description=_ENCODER_SEEDS)
+    start: str | None = Field(None, description="encoder to go on from, seed by seed; null: random weights")
+    neighbours: StartNeighbours | None = Field(
+        None, description="neighbour sets, mined on the features of `start`, that the objective learns from"
+    )
     trained_on: str | None = Field(None, description="data set; null: the data set that is clustered")
 
 
 Encoder = Annotated[PixelsEncoder | RandomEncoder | FileEncoder | TrainedEncoder, Field(discriminator="kind")]
 
-_NOT_IDENTITY = {"title", "licence", "seen", "output", "url", "pin", "trained_on", "encoder_seeds"}
+_NOT_IDENTITY = {
+    "title",
+    "licence",
+    "seen",
+    "output",
+    "url",
+    "pin",
+    "trained_on",
+    "encoder_seeds",
+    "start",
+    "neighbours",
+}
 
 
 def encoder_identity(encoder: Encoder) -> dict[str, Any]:

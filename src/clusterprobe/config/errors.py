@@ -13,5 +13,7 @@ class UserError(ValueError):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return a hint that names the closest valid choice, or lists the choices."""
     known = sorted(choices)
+    if not known:
+        return "there is none to choose from"
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(known)}"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from clusterprobe.config.datasets import Dataset
 from clusterprobe.config.encoders import Encoder
 from clusterprobe.config.errors import UserError, nearest
-from clusterprobe.config.model import Config
+from clusterprobe.config.model import HEAD_METHODS, Clusterings, Config, Reducer
 
 
 def load_config(values: Mapping[str, Any], catalogues: Path) -> Config:
@@ -85,7 +85,41 @@ def _check_names(config: Config) -> None:
     for name, encoder in config.encoders.items():
         if encoder is not None and encoder.kind == "trained" and encoder.trained_on:
             _known(f"encoders.{name}.trained_on", [encoder.trained_on], config.datasets)
+        if encoder is not None and encoder.kind == "trained" and encoder.start:
+            _known(f"encoders.{name}.start", [encoder.start], config.encoders)
+            _check_chain(name, config)
+    for number, group in enumerate(config.clusterings):
+        _check_heads(f"clusterings.{number}", group, config)
     _known("report.galleries", config.report.galleries or [], config.encoders)
+
+
+def _check_chain(name: str, config: Config) -> None:
+    """Refuse an encoder that goes on from itself, through whatever others."""
+    seen = [name]
+    while (start := getattr(config.encoders[seen[-1]], "start", None)) is not None:
+        if start in seen:
+            raise UserError(f"encoders.{name}.start: goes round in a circle: {' -> '.join([*seen, start])}")
+        seen.append(start)
+
+
+def _check_heads(key: str, group: Clusterings, config: Config) -> None:
+    """Refuse a head method without its network, and reducers or options where a head decides."""
+    if group.method not in HEAD_METHODS:
+        return
+    trained = {
+        name
+        for name, encoder in config.encoders.items()
+        if encoder is not None
+        and encoder.kind == "trained"
+        and encoder.objective.name == HEAD_METHODS[group.method]
+    }
+    if not group.encoders:
+        raise UserError(f"{key}.encoders: name the encoders trained by {group.method!r}: {sorted(trained)}")
+    _known(f"{key}.encoders, trained by {group.method!r}", group.encoders, trained)
+    if group.reducers != [Reducer()] or group.options.given():
+        raise UserError(
+            f"{key}: `reducers` and `options` have no meaning for {group.method!r}: leave them out"
+        )
 
 
 def _known(key: str, names: Iterable[str], choices: Iterable[str]) -> None:

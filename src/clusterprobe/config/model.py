@@ -9,7 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from clusterprobe.config.datasets import Dataset, Strict
 from clusterprobe.config.encoders import Encoder
 
-Method = Literal["kmeans", "minibatch-kmeans", "spherical-kmeans"]
+Method = Literal["kmeans", "minibatch-kmeans", "spherical-kmeans", "scan", "selflabel", "linear"]
+KMEANS_METHODS = ("kmeans", "minibatch-kmeans", "spherical-kmeans")
+HEAD_METHODS = {"scan": "scan", "selflabel": "selflabel", "linear": "supervised"}
+"""Methods that read the head of a trained network, and the objective that it is trained by.
+
+`linear` with `supervised` is the upper row of comparisons: it saw the labels."""
 
 
 class Reducer(Strict):
@@ -55,11 +60,15 @@ class KMeansOptions(Strict):
 class Clusterings(Strict):
     """A group of runs: one method over encoders and numbers of clusters."""
 
-    method: Method = Field(description="clustering method")
+    method: Method = Field(
+        description="clustering method; scan, selflabel and linear read the head of a trained encoder"
+    )
     variant: str = Field(
         "default", pattern=r"^[a-z0-9][a-z0-9-]*$", description="word for this row of the method"
     )
-    encoders: list[str] | None = Field(None, description="which encoders; null: all")
+    encoders: list[str] | None = Field(
+        None, description="which encoders; null: all that do not go on from another one"
+    )
     datasets: list[str] | None = Field(None, description="which data sets are clustered; null: all")
     reducers: list[Reducer] = Field(default_factory=lambda: [Reducer()], description="one run for each")
     factors: list[float] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterprobe.config.plan import Features, Neighbours, PlannedDataset, Run
+from clusterprobe.config.planned import Features, Neighbours, PlannedDataset, Run
 
 
 def manifest(dataset: PlannedDataset, split: str) -> str:
@@ -23,6 +23,11 @@ def location(dataset: PlannedDataset, split: str) -> str:
 def encoder_files(encoder: str) -> list[str]:
     """Return the record and the weights of an encoder."""
     return [f"data/encoders/{encoder}/encoder.json", f"data/encoders/{encoder}/weights.safetensors"]
+
+
+def trained_files(encoder: str) -> list[str]:
+    """Return the files of an encoder that was trained here: record, weights and heads."""
+    return [*encoder_files(encoder), f"data/encoders/{encoder}/heads.safetensors"]
 
 
 def shards(features: Features, dataset: PlannedDataset, split: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The plan: from a configuration to the list of things to make, each with its id.
+"""From a configuration to the plan: the list of things to make, each with its id.
 
 Nothing is read or computed here; ids are worked out from definitions alone, so that the plan is known
 before the first job runs.
@@ -6,120 +6,31 @@ before the first job runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
 
-from clusterprobe.config.datasets import Dataset, dataset_identity
-from clusterprobe.config.encoders import Encoder, FileEncoder, PixelsEncoder, RandomEncoder, encoder_identity
+from clusterprobe.config.datasets import dataset_identity
+from clusterprobe.config.encoders import (
+    Encoder,
+    FileEncoder,
+    PixelsEncoder,
+    RandomEncoder,
+    StartNeighbours,
+    TrainedEncoder,
+    encoder_identity,
+)
 from clusterprobe.config.identity import identity
-from clusterprobe.config.model import Clusterings, Config, Reducer
-
-
-@dataclass(frozen=True)
-class PlannedDataset:
-    """A data set with its id."""
-
-    id: str
-    name: str
-    definition: Dataset
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that indexing yields."""
-        return self.definition.split_names
-
-
-@dataclass(frozen=True)
-class PlannedEncoder:
-    """One encoder: definition, seed (null where nothing is random) and what it is trained on."""
-
-    id: str
-    name: str
-    seed: int | None
-    definition: Encoder
-    trained_on: PlannedDataset | None
-
-
-@dataclass(frozen=True)
-class Features:
-    """One output tensor of one encoder."""
-
-    id: str
-    encoder: PlannedEncoder
-    output: str
-    mode: str = "eval"
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The neighbour sets of the train split of a data set."""
-
-    id: str
-    features: Features
-    dataset: PlannedDataset
-    k: int
-
-
-@dataclass(frozen=True)
-class Member:
-    """The clustering seeds of a run that share one feature set."""
-
-    features: Features
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One cell of the experiment: features x reducer x method x K, with all its seeds."""
-
-    id: str
-    encoder: str
-    variant: str
-    method: str
-    dataset: PlannedDataset
-    members: tuple[Member, ...]
-    reducer: Reducer
-    k: int | None
-    factor: float | None
-    options: dict[str, int | float]
-    transfer: tuple[tuple[PlannedDataset, str], ...]
-    protocol: str = "clean"
-
-    def fit_id(self, member: Member) -> str:
-        """Return the id of the fits of one member, whatever the number of its seeds."""
-        return identity(self.method, self.definition() | {"features": member.features.id})
-
-    def definition(self) -> dict[str, Any]:
-        """Return what defines the fit of this run, its features and seeds apart."""
-        return {
-            "dataset": self.dataset.id,
-            "reducer": self.reducer.model_dump(mode="json"),
-            "method": self.method,
-            "clusters": {"k": self.k, "factor": self.factor},
-            "options": self.options,
-        }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that a configuration asks for, by id."""
-
-    config: Config
-    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
-    encoders: dict[str, PlannedEncoder] = field(default_factory=dict)
-    features: dict[str, Features] = field(default_factory=dict)
-    neighbours: dict[str, Neighbours] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-
-    def dataset(self, name: str) -> PlannedDataset:
-        """Return the data set that the configuration calls `name`."""
-        return next(dataset for dataset in self.datasets.values() if dataset.name == name)
-
-    def title(self, kind: str, name: str) -> str:
-        """Return how tables call the data set or encoder that the configuration calls `name`."""
-        entry = (self.config.datasets if kind == "dataset" else self.config.encoders)[name]
-        return (entry.title if entry is not None else None) or name
+from clusterprobe.config.model import HEAD_METHODS, Clusterings, Config, Reducer
+from clusterprobe.config.planned import (
+    Clusters,
+    Features,
+    Member,
+    Neighbours,
+    Plan,
+    PlannedDataset,
+    PlannedEncoder,
+    Run,
+)
 
 
 def make_plan(config: Config) -> Plan:
@@ -131,97 +42,150 @@ def make_plan(config: Config) -> Plan:
         plan.datasets[dataset.id] = dataset
     for group in config.clusterings:
         for dataset_name in group.datasets or config.fit:
-            for encoder_name in group.encoders or list(config.encoders):
-                _add_runs(plan, group, plan.dataset(dataset_name), encoder_name)
+            for encoder_name in group.encoders or _roots(config):
+                for clusters in _sizes(group):
+                    _add_runs(plan, group, plan.dataset(dataset_name), encoder_name, clusters)
     return plan
 
 
-def _add_runs(plan: Plan, group: Clusterings, dataset: PlannedDataset, encoder: str) -> None:
-    members = _members(plan, encoder, dataset, group.seeds or plan.config.seeds)
-    for member in members:
-        _add_neighbours(plan, member.features, dataset)
-    sizes: list[tuple[int | None, float | None]] = [(k, None) for k in group.k or []]
-    sizes = sizes or [(None, factor) for factor in group.factors]
+def _roots(config: Config) -> list[str]:
+    """Return the encoders that do not go on from another one."""
+    return [name for name, entry in config.encoders.items() if getattr(entry, "start", None) is None]
+
+
+def _sizes(group: Clusterings) -> list[Clusters]:
+    return [Clusters(k, None) for k in group.k or []] or [Clusters(None, factor) for factor in group.factors]
+
+
+def _add_runs(
+    plan: Plan, group: Clusterings, dataset: PlannedDataset, encoder: str, clusters: Clusters
+) -> None:
+    seeds = group.seeds or plan.config.seeds
+    if group.method in HEAD_METHODS:
+        members = _members(plan, encoder, dataset, seeds, clusters)
+    else:
+        members = _members(plan, encoder, dataset, seeds)
+        for member in members:
+            _add_purity(plan, member.features, dataset)
     for reducer in group.reducers:
-        for k, factor in sizes:
-            run = _make_run(plan, group, dataset, encoder, members, reducer, k, factor)
-            plan.runs.setdefault(run.id, run)
+        run = _make_run(plan, group, dataset, members, reducer, clusters)
+        plan.runs.setdefault(run.id, run)
 
 
 def _make_run(
     plan: Plan,
     group: Clusterings,
     dataset: PlannedDataset,
-    encoder: str,
     members: tuple[Member, ...],
     reducer: Reducer,
-    k: int | None,
-    factor: float | None,
+    clusters: Clusters,
 ) -> Run:
     transfer = tuple(
         (plan.dataset(entry.dataset), entry.label_map) for entry in plan.config.transfer.get(dataset.name, [])
     )
     run = Run(
         "",
-        encoder,
+        members[0].features.encoder.root.name,
         group.variant,
         group.method,
         dataset,
         members,
         reducer,
-        k,
-        factor,
+        clusters,
         group.options.given(),
         transfer,
     )
     seeds = [[member.features.id, list(member.seeds)] for member in members]
     targets = [[target.id, label_map] for target, label_map in transfer]
-    slug = f"{group.method}-k{k}" if k else f"{group.method}-{factor:g}x"
-    run_id = identity(
-        slug, run.definition() | {"members": seeds, "transfer": targets, "protocol": run.protocol}
-    )
-    return replace(run, id=run_id)
+    definition = run.definition() | {"members": seeds, "transfer": targets, "protocol": run.protocol}
+    return replace(run, id=identity(f"{group.method}-{clusters.slug}", definition))
 
 
-def _members(plan: Plan, name: str, dataset: PlannedDataset, seeds: int) -> tuple[Member, ...]:
+def _members(
+    plan: Plan, name: str, dataset: PlannedDataset, seeds: int, clusters: Clusters | None = None
+) -> tuple[Member, ...]:
+    """Return the features of an encoder with the seeds that cluster them: one encoder per seed if seeded."""
+    if _is_seeded(plan, name):
+        encoders = [_add_encoder(plan, name, seed, dataset, clusters) for seed in range(seeds)]
+        return tuple(Member(_features(plan, encoder), (encoder.seed or 0,)) for encoder in encoders)
     definition = plan.config.encoders[name]
-    assert definition is not None, "load_config fills empty entries"
-    if isinstance(definition, PixelsEncoder | FileEncoder):
-        encoder = _add_encoder(plan, name, definition, None, dataset)
-        return (Member(_add_features(plan, encoder), tuple(range(seeds))),)
-    if definition.encoder_seeds == 1:
-        encoder = _add_encoder(plan, name, definition, 0, dataset)
-        return (Member(_add_features(plan, encoder), tuple(range(seeds))),)
-    encoders = [_add_encoder(plan, name, definition, seed, dataset) for seed in range(seeds)]
-    return tuple(Member(_add_features(plan, encoder), (encoder.seed or 0,)) for encoder in encoders)
+    seed = None if isinstance(definition, PixelsEncoder | FileEncoder) else 0
+    encoder = _add_encoder(plan, name, seed, dataset, clusters)
+    return (Member(_features(plan, encoder), tuple(range(seeds))),)
+
+
+def _is_seeded(plan: Plan, name: str) -> bool:
+    """Whether an encoder is trained or drawn anew for every seed."""
+    definition = plan.config.encoders[name]
+    return not isinstance(definition, PixelsEncoder | FileEncoder) and (
+        definition is not None and definition.encoder_seeds is None
+    )
 
 
 def _add_encoder(
-    plan: Plan, name: str, definition: Encoder, seed: int | None, dataset: PlannedDataset
+    plan: Plan, name: str, seed: int | None, dataset: PlannedDataset, clusters: Clusters | None = None
 ) -> PlannedEncoder:
-    trained_on = None
-    if definition.kind == "trained":
+    definition = plan.config.encoders[name]
+    assert definition is not None, "load_config fills empty entries"
+    trained_on = start = neighbours = None
+    if isinstance(definition, TrainedEncoder):
         trained_on = plan.dataset(definition.trained_on) if definition.trained_on else dataset
-    what = encoder_identity(definition) | {"seed": seed, "trained_on": trained_on.id if trained_on else None}
+        if definition.start:
+            start = _add_start(plan, definition.start, seed, dataset, clusters)
+        if start and definition.neighbours:
+            neighbours = _neighbours(plan, start, trained_on, definition.neighbours)
+    what = encoder_identity(definition) | {
+        "seed": seed,
+        "trained_on": trained_on.id if trained_on else None,
+        "start": start.id if start else None,
+        "neighbours": neighbours.id if neighbours else None,
+        "clusters": [clusters.k, clusters.factor] if clusters else None,
+    }
     encoder_id = identity(_slug(definition), what)
-    encoder = PlannedEncoder(encoder_id, name, seed, definition, trained_on)
+    encoder = PlannedEncoder(encoder_id, name, seed, definition, trained_on, start, neighbours, clusters)
     return plan.encoders.setdefault(encoder_id, encoder)
 
 
-def _add_features(plan: Plan, encoder: PlannedEncoder) -> Features:
-    output = encoder.definition.output
+def _add_start(
+    plan: Plan, name: str, seed: int | None, dataset: PlannedDataset, clusters: Clusters | None
+) -> PlannedEncoder:
+    """Return the encoder that another goes on from, of the same seed, and clusters if it has any."""
+    definition = plan.config.encoders[name]
+    is_clustering = (
+        isinstance(definition, TrainedEncoder) and definition.objective.name in HEAD_METHODS.values()
+    )
+    same_seed = (
+        seed if _is_seeded(plan, name) else None if isinstance(definition, PixelsEncoder | FileEncoder) else 0
+    )
+    return _add_encoder(plan, name, same_seed, dataset, clusters if is_clustering else None)
+
+
+def _features(plan: Plan, encoder: PlannedEncoder, output: str | None = None) -> Features:
+    output = output or encoder.definition.output
     slug = encoder.id.rsplit("-", 1)[0]
     features_id = identity(slug, {"encoder": encoder.id, "output": output, "mode": "eval"})
     return plan.features.setdefault(features_id, Features(features_id, encoder, output))
 
 
-def _add_neighbours(plan: Plan, features: Features, dataset: PlannedDataset) -> None:
+def _neighbours(
+    plan: Plan, start: PlannedEncoder, dataset: PlannedDataset, settings: StartNeighbours
+) -> Neighbours:
+    features = _features(plan, start, settings.output)
+    what = {"features": features.id, "k": settings.k, "oracle": settings.oracle}
+    neighbours_id = identity(f"neighbours-k{settings.k}{'-oracle' if settings.oracle else ''}", what)
+    mined = Neighbours(neighbours_id, features, dataset, settings.k, settings.oracle)
+    return plan.neighbours.setdefault(f"{neighbours_id}/{dataset.id}", mined)
+
+
+def _add_purity(plan: Plan, features: Features, dataset: PlannedDataset) -> None:
+    """Plan the neighbour sets of the purity figure."""
     settings = plan.config.neighbours
     if (features.encoder.seed or 0) >= settings.encoder_seeds:
         return
-    neighbours_id = identity(f"neighbours-k{settings.k}", {"features": features.id, "k": settings.k})
-    mined = Neighbours(neighbours_id, features, dataset, settings.k)
-    plan.neighbours.setdefault(f"{neighbours_id}/{dataset.id}", mined)
+    mined = _neighbours(
+        plan, features.encoder, dataset, StartNeighbours(k=settings.k, output=features.output)
+    )
+    plan.purity[f"{mined.id}/{dataset.id}"] = mined
 
 
 def _slug(definition: Encoder) -> str:

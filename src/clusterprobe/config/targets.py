@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterprobe.config.plan import Plan, Run
+from clusterprobe.config.planned import Plan, Run
 
 
 def report_targets(plan: Plan) -> list[str]:
@@ -23,7 +23,7 @@ def tables(plan: Plan) -> list[str]:
         return plan.config.report.tables
     names = ["clustering"]
     names += ["transfer"] if _labelled(plan) and plan.config.transfer else []
-    names += ["overclustering"] if _labelled(plan) and _varies(plan, "factor", "k") else []
+    names += ["overclustering"] if _labelled(plan) and _varies(plan, "clusters") else []
     return names
 
 
@@ -34,9 +34,9 @@ def figures(plan: Plan) -> list[str]:
     names = ["cluster-sizes"]
     if _labelled(plan):
         names += ["acc-by-method", "ari-against-acc", "confusion"]
-        names += ["neighbour-purity"] if plan.neighbours else []
+        names += ["neighbour-purity"] if plan.purity else []
         names += ["pca-dims"] if _varies(plan, "reducer") else []
-        names += ["k-sweep"] if _varies(plan, "factor", "k") else []
+        names += ["k-sweep"] if _varies(plan, "clusters") else []
     return names
 
 

@@ -10,7 +10,7 @@ from clusterprobe.store.tables import RESULTS
 
 
 def collect(parts: Sequence[pa.Table], experiment: str, names: Mapping[str, Mapping[str, str]]) -> pa.Table:
-    """Return all rows in a fixed order, with the experiment and the names that its configuration gives.
+    """Return all rows in the order of the runs in `names`, with the names that the configuration gives.
 
     `names` gives, for every run, the readable `encoder` and the `variant`.
     """
@@ -23,5 +23,7 @@ def collect(parts: Sequence[pa.Table], experiment: str, names: Mapping[str, Mapp
     }
     for name, values in filled.items():
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))
-    keys = [name for name in RESULTS.names if name not in ("value", "n")]
-    return table.sort_by([(name, "ascending") for name in keys]).cast(RESULTS)
+    position = {run: number for number, run in enumerate(names)}
+    table = table.append_column("position", pa.array([position[run] for run in runs], pa.int64()))
+    keys = ["position", *(name for name in RESULTS.names if name not in ("value", "n"))]
+    return table.sort_by([(name, "ascending") for name in keys]).drop_columns("position").cast(RESULTS)

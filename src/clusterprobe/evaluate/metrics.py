@@ -41,6 +41,16 @@ def accuracy(counts: Int64, mapping: Int64) -> float:
     return float(counts[mapped, mapping[mapped]].sum() / counts.sum())
 
 
+def top_accuracy(ranked: npt.NDArray[np.integer], labels: npt.NDArray[np.integer], mapping: Int64) -> float:
+    """Return the share of labelled images whose class is among those of their most probable clusters.
+
+    ranked [N, T]: the T most probable clusters of each image; mapping [K]: cluster -> class, -1 for none
+    (SCAN, arXiv 2005.12320, tables 4 and 5: top-5).
+    """
+    known = labels >= 0
+    return float((mapping[ranked[known]] == labels[known, None]).any(axis=1).mean())
+
+
 def nmi(counts: Int64) -> float:
     """Return MI / mean(H(clusters), H(classes)), arithmetic mean (equal to the V-measure, beta 1)."""
     by_cluster, by_class = _entropies(counts)

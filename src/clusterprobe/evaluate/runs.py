@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from clusterprobe.cluster.matching import hungarian_then_greedy_map
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.clustering import evaluate_assignments
+from clusterprobe.evaluate.metrics import contingency, top_accuracy
 from clusterprobe.evaluate.transfer import evaluate_transfer
 from clusterprobe.images.label_maps import load_label_map
 from clusterprobe.images.manifest import Manifest, read_manifest
@@ -48,11 +50,13 @@ def evaluate_run(cell: Mapping[str, Any], model: Path, assignments: Path) -> lis
             trained[block.seed] = block
     for block in blocks:
         train = trained[block.seed]
-        k, dims = arrays[f"centres/{block.seed}"].shape
-        metrics = _metrics(train, block, labels, k, cell["label_maps"])
-        if block is train:
-            metrics["inertia"] = float(arrays[f"inertia/{block.seed}"])
-        rows += _rows(cell, block, k, dims, metrics)
+        fitted: dict[str, Any] = {
+            name: arrays.get(f"{name}/{block.seed}") for name in ("clusters", "dims", "head", "inertia")
+        }
+        metrics = _metrics(train, block, labels, int(fitted["clusters"]), cell["label_maps"])
+        if block is train and fitted["inertia"] is not None:
+            metrics["inertia"] = float(fitted["inertia"])
+        rows += _rows(cell, block, fitted, metrics)
     return rows
 
 
@@ -66,17 +70,25 @@ def _metrics(
     source, target = labels[train.dataset, train.split], labels[block.dataset, block.split]
     if block.dataset == train.dataset:
         classes = max(len(source.classes), 1)
-        return evaluate_assignments(
+        scores = evaluate_assignments(
             train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, classes
         )
-    label_map = load_label_map(label_maps[block.dataset]).indices(source.classes, target.classes)
+        if block.top is not None and "acc" in scores:
+            counts = contingency(train.cluster, source.manifest.labels, k, classes)
+            scores["top5"] = top_accuracy(
+                block.top, target.manifest.labels, hungarian_then_greedy_map(counts)
+            )
+        return scores
+    label_map = np.zeros(0, dtype=np.int64)
+    if source.classes and target.classes:
+        label_map = load_label_map(label_maps[block.dataset]).indices(source.classes, target.classes)
     return evaluate_transfer(
         train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, label_map
     )
 
 
 def _rows(
-    cell: Mapping[str, Any], block: SeedClusters, k: int, dims: int, metrics: Mapping[str, float]
+    cell: Mapping[str, Any], block: SeedClusters, fitted: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> Iterator[Row]:
     encoder = next(columns for columns in cell["encoders"] if columns["encoder_seed"] == block.encoder_seed)
     for metric, value in metrics.items():
@@ -86,8 +98,9 @@ def _rows(
             | {
                 "dataset": block.dataset,
                 "split": block.split,
-                "dims": dims if cell["columns"]["reducer"] == "pca" else None,
-                "k": k,
+                "dims": int(fitted["dims"]) if cell["columns"]["reducer"] == "pca" else None,
+                "head": None if fitted["head"] is None else int(fitted["head"]),
+                "k": int(fitted["clusters"]),
                 "seed": block.seed,
                 "metric": metric,
                 "value": float(value),

@@ -52,20 +52,53 @@ def extract_shard(
     """
     images = read_manifest(manifest)
     encoder = load_encoder(encoder_folder)
-    network = output_network(encoder, output, mode)
-    _check_mode(network, mode, len(images), batch_size)
     first, last = shard_range(len(images), shard, shards)
-    batches = _Batches(
-        images, open_source(read_json(source), split), encoder.record.preprocessing, batch_size, first, last
+    opened = open_source(read_json(source), split)
+    blocks = feature_blocks(
+        encoder,
+        output,
+        images,
+        opened,
+        (first, last),
+        mode=mode,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        what=f"features {destination.parent.name} {shard + 1}/{shards}",
     )
-    what = f"features {destination.parent.name} {shard + 1}/{shards}"
-    with Progress(what, last - first) as progress:
-        blocks = list(_features(network, encoder.record.preprocessing, batches, workers, device, progress))
     values = np.concatenate([np.empty((0, _width(encoder, output)), np.float32), *blocks])
-    _check_finite(values, images.ids[first:last], output)
     write_shard(
         destination, values, space=space, content=images.content, first_row=first, total_rows=len(images)
     )
+
+
+def feature_blocks(
+    encoder: Encoder,
+    output: str,
+    images: Manifest,
+    source: ImageSource,
+    rows: tuple[int, int],
+    *,
+    mode: Mode,
+    batch_size: int,
+    workers: int,
+    device: Device,
+    what: str,
+) -> Iterator[Float32]:
+    """Yield the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
+
+    Raises UserError as `extract_shard` does.
+    """
+    first, last = rows
+    network = output_network(encoder, output, mode)
+    _check_mode(network, mode, len(images), batch_size)
+    preprocessing = encoder.record.preprocessing
+    batches = _Batches(images, source, preprocessing, batch_size, first, last)
+    with Progress(what, last - first) as progress:
+        for block in _features(network, preprocessing, batches, workers, device, progress):
+            _check_finite(block, images.ids[first : first + len(block)], output)
+            first += len(block)
+            yield block
 
 
 def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:

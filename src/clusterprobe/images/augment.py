@@ -27,9 +27,10 @@ from clusterprobe.images.colour_steps import (
     Solarise,
 )
 from clusterprobe.images.geometric_steps import Affine, Flip, RandomResizedCrop
+from clusterprobe.images.strong_steps import Strong
 
 GeometricStep = RandomResizedCrop | Flip | Affine
-ColourStep = ColourJitter | Grayscale | GaussianBlur | GaussianNoise | Solarise | Cutout
+ColourStep = ColourJitter | Grayscale | GaussianBlur | GaussianNoise | Solarise | Cutout | Strong
 Step = GeometricStep | ColourStep
 Draws = tuple[Tensor, ...]
 
@@ -43,6 +44,7 @@ STEPS: dict[str, type[Step]] = {
     "gaussian-noise": GaussianNoise,
     "solarise": Solarise,
     "cutout": Cutout,
+    "strong": Strong,
 }
 
 

@@ -6,6 +6,7 @@ METRICS = {
     "acc": "ACC",
     "acc_val": "ACC-val",
     "acc_majority": "ACC-majority",
+    "top5": "Top-5",
     "ami": "AMI",
     "ari": "ARI",
     "nmi": "NMI",
@@ -22,7 +23,8 @@ METHODS = {
     "minibatch-kmeans": "mini-batch k-means",
     "spherical-kmeans": "spherical k-means",
     "scan": "SCAN",
-    "selflabel": "SCAN + self-label",
+    "selflabel": "self-labelling",
+    "linear": "linear classifier (labels)",
     "sela": "SeLa",
     "mmdc": "MMDC",
     "deepcluster": "DeepCluster",
@@ -30,15 +32,18 @@ METHODS = {
     "turtle": "TURTLE",
 }
 
+SUPERVISED = frozenset({"linear"})
+"""Methods that were trained with labels: the upper row of a comparison, never a rival in it."""
+
 NEED_LABELS = frozenset(
-    {"acc", "acc_val", "acc_majority", "ami", "ari", "nmi", "nmi_geometric", "chance_acc"}
+    {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "nmi_geometric", "chance_acc"}
 )
 """Metrics that exist only where images carry labels."""
 
-NEED_TRAIN_LABELS = frozenset({"acc", "acc_majority", "chance_acc"})
+NEED_TRAIN_LABELS = frozenset({"acc", "acc_majority", "top5", "chance_acc"})
 """Those among them that map clusters to classes by the labels of the images that are fitted on."""
 
-ACCURACIES = frozenset({"acc", "acc_val", "acc_majority"})
+ACCURACIES = frozenset({"acc", "acc_val", "acc_majority", "top5"})
 COMPANIONS = ("ami", "clusters_used", "largest_share", "chance_acc")
 """What is printed beside every accuracy."""
 
@@ -51,3 +56,8 @@ def metric_title(metric: str) -> str:
 def method_title(method: str) -> str:
     """Return the printed name of a method."""
     return METHODS.get(method, method)
+
+
+def is_oracle(variant: str) -> bool:
+    """Return whether a variant is told by its name to use labels as an oracle: an upper bound, no method."""
+    return "oracle" in variant.split("-")

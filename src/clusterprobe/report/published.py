@@ -7,9 +7,13 @@ from importlib.resources import files
 import pandas as pd
 
 from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.report.tables import Cell
 
 PAPERS = ("cld", "kmeans_ssl", "mmdc", "scan", "sela")
 """Papers whose numbers are here."""
+
+PAPER_TITLES = {"kmeans_ssl": "KMeansSSL (arXiv 2008.10312)", "scan": "SCAN (arXiv 2005.12320)"}
+"""How tables cite them."""
 
 
 def published(paper: str) -> pd.DataFrame:
@@ -27,3 +31,19 @@ def published(paper: str) -> pd.DataFrame:
         rows[column] = pd.to_numeric(rows[column]).astype("float64")
     rows["runs"] = pd.to_numeric(rows["runs"]).astype("Int64")
     return rows
+
+
+def published_cell(rows: pd.DataFrame, metric: str, where: str) -> Cell:
+    """Return the one number of `rows` (one table, data set and method) for a metric, percent as a fraction.
+
+    A dash in the paper becomes a cell with that reason. Raises ValueError, naming `where`, unless there is
+    exactly one row.
+    """
+    rows = rows[rows["metric"] == metric]
+    if len(rows) != 1:
+        raise ValueError(f"{where}: {len(rows)} published numbers of {metric}, wanted one")
+    row = rows.iloc[0]
+    if pd.isna(row["mean"]):
+        return Cell(None, reason="not reported in the paper", seeds=0)
+    scale = 100.0 if row["unit"] == "percent" else 1.0
+    return Cell(float(row["mean"]) / scale, float(row["std"]) / scale, seeds=0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from clusterprobe.report.names import NEED_LABELS, NEED_TRAIN_LABELS
+from clusterprobe.report.names import NEED_LABELS, NEED_TRAIN_LABELS, is_oracle
 
 DEFAULT = "default"
 
@@ -41,8 +41,10 @@ def default_variant(rows: pd.DataFrame, classes: Mapping[str, int] | None = None
 def sweep(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Return the series in which `axis` (k or dims) takes two values or more and all else is equal.
 
-    A sweep runs across variants: at a point that several variants hold, the default one counts.
+    A sweep runs across variants: at a point that several variants hold, the default one counts. Oracles
+    take no part.
     """
+    rows = rows[~rows["variant"].astype(str).map(is_oracle).astype(bool)]
     series = [key for key in _SERIES if key != axis]
     point = [*series, axis, "metric", "encoder_seed", "seed"]
     order = (rows["variant"] != DEFAULT).astype(int)

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 LineStyle = Literal["-", "--", ":", "-."]
 
 COLUMN_WIDTH = 3.4
-PAGE_WIDTH = 7.0
-"""Widths of a figure in inches."""
+PAGE_WIDTH = 6.7
+"""Widths of a figure in inches: what a page of the paper holds, so that no figure is shrunk."""
 
 GREY = "#6a737d"
 INK = "#1b1f24"

@@ -33,12 +33,15 @@ _TYPES = {"string": "string", "int64": "Int64", "double": "float64"}
 def tidy(results: pd.DataFrame) -> pd.DataFrame:
     """Return `results` with the types of its columns restored: text, nullable integers, numbers.
 
-    Raises UserError if a column is missing.
+    A head that training chose differs from seed to seed and names no cell: `head` is kept only where one seed
+    was scored with several heads. Raises UserError if a column is missing.
     """
     absent = [name for name in RESULTS.names if name not in results.columns]
     if absent:
         raise UserError(f"the results lack the columns {', '.join(absent)}: collect them again")
-    return results.astype({field.name: _TYPES[str(field.type)] for field in RESULTS})
+    results = results.astype({field.name: _TYPES[str(field.type)] for field in RESULTS})
+    heads = results.groupby(["run", *SEEDS], dropna=False)["head"].transform("nunique")
+    return results.assign(head=results["head"].where(heads > 1))
 
 
 def is_null(value: Any) -> bool:

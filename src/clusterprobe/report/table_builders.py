@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from clusterprobe.config.errors import UserError, nearest
-from clusterprobe.report.names import method_title, metric_title
+from clusterprobe.report.fact_tables import (
+    FACT_TABLES,
+    FactTable,
+    Intervals,
+    build_dataset_table,
+    build_operation_table,
+)
+from clusterprobe.report.names import SUPERVISED, is_oracle, method_title
+from clusterprobe.report.paper_tables import PaperTable, build_paper_table
+from clusterprobe.report.scan_tables import SCAN_TABLES
 from clusterprobe.report.selection import (
     abroad,
     at_home,
@@ -20,13 +29,12 @@ from clusterprobe.report.selection import (
     unlabelled,
 )
 from clusterprobe.report.summary import CELL, is_null, summarise, tidy
-from clusterprobe.report.tables import Cell, Column, Row, Table
+from clusterprobe.report.tables import COMPANION_NOTE, Cell, Column, Row, Table, metric_column
 
 Classes = Mapping[str, int]
 Record = Mapping[Any, Any]
 Reasons = Mapping[tuple[str, str, str], str]
 
-_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "ami", "ari", "nmi"})
 _COMPANIONS = ("clusters_used", "largest_share", "chance_acc")
 
 
@@ -42,7 +50,7 @@ class Recipe:
     group_by_k: bool = False
 
 
-TABLES = {
+RECIPES = {
     "clustering": Recipe(
         "Clustering with as many clusters as classes",
         lambda results, classes: default_variant(at_home(results), classes),
@@ -67,6 +75,9 @@ TABLES = {
         label_keys=("encoder", "method", "variant"),
     ),
 }
+"""The tables that any experiment can have."""
+
+TABLES: dict[str, Recipe | PaperTable | FactTable] = {**RECIPES, **SCAN_TABLES, **FACT_TABLES}
 """Every table by name."""
 
 _LABELS = {
@@ -82,17 +93,39 @@ _LABELS = {
 }
 
 
-def build_table(name: str, results: pd.DataFrame, classes: Classes | None = None) -> Table:
+def build_table(
+    name: str,
+    results: pd.DataFrame,
+    classes: Classes | None = None,
+    *,
+    published_as: Mapping[str, str] | None = None,
+    pretext: str | None = None,
+    facts: Sequence[Mapping[str, Any]] = (),
+    operations: Intervals | None = None,
+) -> Table:
     """Return the table `name` of a frame of results.
 
-    `classes` gives the number of classes of each data set: with it, `clustering` and `transfer` keep the runs
-    with as many clusters as classes, and `overclustering` says which multiple of it a number of clusters is.
+    `classes` gives the number of classes of each data set: with it, `clustering`, `transfer` and the tables of
+    papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it a
+    number of clusters is. Tables of papers print published numbers beside ours for the data sets in
+    `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
+    first one with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
+    (name -> interval; those of the code if not given) for tables of augmentations.
     """
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
     recipe = TABLES[name]
-    results = tidy(results)
-    rows = recipe.select(results, classes or {})
+    if name == "scan-table-s1":
+        return build_dataset_table(name, facts, published_as)
+    if name == "scan-table-s2":
+        return build_operation_table(name, operations)
+    if isinstance(recipe, PaperTable):
+        return build_paper_table(name, recipe, tidy(results), classes, published_as, pretext)
+    return _build(name, RECIPES[name], tidy(results), classes or {})
+
+
+def _build(name: str, recipe: Recipe, results: pd.DataFrame, classes: Classes) -> Table:
+    rows = recipe.select(results, classes)
     rows = rows[rows["metric"].isin(recipe.metrics)]
     if rows.empty:
         raise UserError(f"table {name!r} has nothing to show: the results hold no such runs; leave it out")
@@ -102,11 +135,12 @@ def build_table(name: str, results: pd.DataFrame, classes: Classes | None = None
         Row(
             tuple(_label(key, cell) for key in labels),
             tuple(cell["cells"]),
-            _heading(cell, cells, recipe, classes or {}),
+            _heading(cell, cells, recipe, classes),
+            compared=not is_oracle(str(cell["variant"])),
         )
         for cell in _ordered(cells, recipe, results).to_dict("records")
     ]
-    columns = tuple(_column(metric, dict(recipe.headers)) for metric in recipe.metrics)
+    columns = tuple(metric_column(metric, dict(recipe.headers).get(metric)) for metric in recipe.metrics)
     headers = tuple(_LABELS[key] for key in labels)
     return Table(name, recipe.title, headers, columns, tuple(table_rows), _notes(cells, columns))
 
@@ -143,7 +177,9 @@ def _ordered(cells: pd.DataFrame, recipe: Recipe, results: pd.DataFrame) -> pd.D
     for key in ("fit_dataset", "dataset", "encoder", "method", "variant"):
         order = {value: rank for rank, value in enumerate(results[key].dropna().unique())}
         ranks[key] = cells[key].map(order)
-    by = ["fit_dataset", "dataset", *(["k"] if recipe.group_by_k else []), "encoder", "method", "variant"]
+    ranks["supervised"] = cells["method"].isin(list(SUPERVISED))
+    by = ["fit_dataset", "dataset", "supervised", *(["k"] if recipe.group_by_k else [])]
+    by += ["encoder", "method", "variant"]
     by += [key for key in ("reducer", "dims", "k", "head") if key not in by]
     return cells.loc[cells.assign(**ranks).sort_values(by, kind="stable", na_position="last").index]
 
@@ -159,6 +195,8 @@ def _heading(cell: Record, cells: pd.DataFrame, recipe: Recipe, classes: Classes
     home, away = str(cell["fit_dataset"]), str(cell["dataset"])
     where = away if home == away else f"{home} → {away}"
     heading = f"{where}, {cell['split']} split"
+    if cell["method"] in SUPERVISED:
+        return f"{heading}, trained with labels: the upper row, no clustering"
     alike = cells[(cells["fit_dataset"] == cell["fit_dataset"]) & (cells["dataset"] == cell["dataset"])]
     if is_null(cell["k"]) or not (recipe.group_by_k or alike["k"].nunique() == 1):
         return heading
@@ -167,13 +205,6 @@ def _heading(cell: Record, cells: pd.DataFrame, recipe: Recipe, classes: Classes
     if recipe.group_by_k and home in classes:
         heading += f" ({k / classes[home]:.3g} × classes)"
     return heading
-
-
-def _column(metric: str, headers: Mapping[str, str]) -> Column:
-    header = headers.get(metric, metric_title(metric))
-    if metric == "clusters_used":
-        return Column(header, metric, "count")
-    return Column(header, metric, spread=metric in _COMPARED, compared=metric in _COMPARED)
 
 
 def _notes(cells: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[str, ...]:
@@ -190,6 +221,6 @@ def _notes(cells: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[str, ...]:
         notes.append(
             "Bold: best of its group of rows; †: less than one standard deviation of the best below it."
         )
-    chance = "Chance ACC: the same clusters scored against permuted labels."
-    share = "Largest share: images in the largest cluster."
-    return (*notes, f"{share} {chance}")
+    if cells["variant"].astype(str).map(is_oracle).any():
+        notes.append("Oracle: labels were used, an upper bound that is not compared with the other rows.")
+    return (*notes, COMPANION_NOTE)

@@ -52,12 +52,32 @@ def save_table(table: Table, tex: Path, html: Path, csv: Path) -> None:
 
 
 def _reasons(table: Table) -> list[str]:
-    """Return the reasons for empty cells; their footnotes are a, b, ..."""
-    return sorted({cell.reason for row in table.rows for cell in row.cells if cell.empty and cell.reason})
+    """Return the reasons for empty cells, in the order in which they appear; their footnotes are a, b, ..."""
+    cells = [cell for _, rows in table.groups() for row in rows for cell in row.cells]
+    return list(dict.fromkeys(cell.reason for cell in cells if cell.empty and cell.reason))
 
 
 def _footnote(reasons: list[str], cell: Cell) -> str:
     return chr(ord("a") + reasons.index(cell.reason or ""))
+
+
+def _first_dashes(row: Row) -> list[bool]:
+    """Return for each cell whether it is a dash with another reason than the dash before it in its row."""
+    found, last = [], None
+    for cell in row.cells:
+        found.append(cell.empty and cell.reason != last)
+        last = cell.reason if cell.empty else last
+    return found
+
+
+def _notes(table: Table) -> list[str]:
+    """Return the notes of a table, and how to read its dashes where several share one mark."""
+    shared = any(
+        cell.empty and not first
+        for row in table.rows
+        for cell, first in zip(row.cells, _first_dashes(row), strict=True)
+    )
+    return [*table.notes, *(["A mark at a dash holds for the dashes to its right."] if shared else [])]
 
 
 def _repeats(rows: list[Row]) -> list[int]:
@@ -91,7 +111,7 @@ def _to_latex(table: Table) -> str:
             lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{escape_latex(heading)}}}}} \\")
         lines += _latex_rows(table, rows, reasons)
     lines += [r"\bottomrule", r"\end{tabular}}"]
-    notes = [escape_latex(note) for note in table.notes]
+    notes = [escape_latex(note) for note in _notes(table)]
     notes += [
         rf"\textsuperscript{{{chr(ord('a') + number)}}}~{escape_latex(reason)}."
         for number, reason in enumerate(reasons)
@@ -122,15 +142,17 @@ def _latex_rows(table: Table, rows: list[Row], reasons: list[str]) -> list[str]:
         fields = [
             "" if position < repeated else escape_latex(label) for position, label in enumerate(row.labels)
         ]
+        first = _first_dashes(row)
         for position, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
-            fields.append(_latex_cell(cell, column, columns[position][number], reasons))
+            mark = _footnote(reasons, cell) if first[position] else ""
+            fields.append(_latex_cell(cell, column, columns[position][number], mark))
         lines.append(" & ".join(fields) + r" \\")
     return lines
 
 
-def _latex_cell(cell: Cell, column: Column, mark: Mark, reasons: list[str]) -> str:
+def _latex_cell(cell: Cell, column: Column, mark: Mark, footnote: str) -> str:
     if cell.empty:
-        return rf"--\rlap{{\textsuperscript{{{_footnote(reasons, cell)}}}}}"
+        return rf"--\rlap{{\textsuperscript{{{footnote}}}}}" if footnote else "--"
     spread = format_spread(cell, column)
     mean = format_mean(cell, column).replace("-", "$-$")
     mean = rf"\textbf{{{mean}}}" if mark == "best" else mean
@@ -146,7 +168,7 @@ def _to_html(table: Table) -> str:
     head = "".join(f'<th scope="col" class="label">{text(name)}</th>' for name in table.label_headers)
     head += "".join(f'<th scope="col">{text(column.header)}</th>' for column in table.columns)
     bodies = [_html_group(table, heading, rows, reasons) for heading, rows in table.groups()]
-    notes = [f'<p class="note">{text(note)}</p>' for note in table.notes]
+    notes = [f'<p class="note">{text(note)}</p>' for note in _notes(table)]
     notes += [
         f'<p class="note"><sup>{chr(ord("a") + number)}</sup> {text(reason)}.</p>'
         for number, reason in enumerate(reasons)
@@ -174,15 +196,17 @@ def _html_group(table: Table, heading: str, rows: list[Row], reasons: list[str])
             f'<th scope="row" class="label{" repeat" if position < repeated else ""}">{text(label)}</th>'
             for position, label in enumerate(row.labels)
         ]
+        first = _first_dashes(row)
         for position, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
-            fields.append(f"<td>{_html_cell(cell, column, columns[position][number], reasons)}</td>")
+            mark = _footnote(reasons, cell) if first[position] else ""
+            fields.append(f"<td>{_html_cell(cell, column, columns[position][number], mark)}</td>")
         lines.append(f"<tr>{''.join(fields)}</tr>")
     return "\n".join([*lines, "</tbody>"])
 
 
-def _html_cell(cell: Cell, column: Column, mark: Mark, reasons: list[str]) -> str:
+def _html_cell(cell: Cell, column: Column, mark: Mark, footnote: str) -> str:
     if cell.empty:
-        return f'<span aria-label="no value">–</span><sup class="mark">{_footnote(reasons, cell)}</sup>'
+        return f'<span aria-label="no value">–</span><sup class="mark">{footnote}</sup>'
     spread = format_spread(cell, column)
     mean = format_mean(cell, column).replace("-", "−")
     mean = f'<strong class="best">{mean}</strong>' if mark == "best" else mean

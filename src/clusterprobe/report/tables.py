@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.names import ACCURACIES, COMPANIONS
+from clusterprobe.report.names import ACCURACIES, COMPANIONS, metric_title
 
 Format = Literal["percent", "count", "number"]
 Mark = Literal["best", "tie", ""]
+
+COMPANION_NOTE = "Largest share: images in the largest cluster. Chance ACC: the same clusters scored against permuted labels."
+_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi"})
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The labels of a row, its cells (one per column) and the heading that it stands under."""
+    """The labels of a row, its cells (one per column) and the heading that it stands under.
+
+    A row that is not `compared` (an oracle, the best of several runs) is never marked, nor does it outdo others.
+    """
 
     labels: tuple[str, ...]
     cells: tuple[Cell, ...]
     group: str = ""
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,14 @@ class Table:
         return list(found.items())
 
 
+def metric_column(metric: str, header: str | None = None) -> Column:
+    """Return the column of one of our metrics; `header` replaces its printed name."""
+    header = header or metric_title(metric)
+    if metric == "clusters_used":
+        return Column(header, metric, "count")
+    return Column(header, metric, spread=metric in _COMPARED, compared=metric in _COMPARED)
+
+
 def check(table: Table) -> None:
     """Raise UserError that names row and column of the first cell with neither a value nor a reason."""
     if not table.rows:
@@ -98,7 +113,7 @@ def marks(rows: list[Row], position: int, column: Column) -> list[Mark]:
     Best are all that print like the highest mean; a tie lies less than one standard deviation (of the best)
     below it.
     """
-    cells = [row.cells[position] for row in rows]
+    cells = [row.cells[position] if row.compared else Cell(None) for row in rows]
     filled = [cell for cell in cells if not cell.empty]
     if not column.compared or len(filled) < 2:
         return ["" for _ in cells]
@@ -133,7 +148,7 @@ def _format_number(value: float, form: Format) -> str:
     if form == "percent":
         return f"{100 * value:z.1f}"
     if form == "count":
-        return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
     return f"{value:z.3g}"
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clusterprobe.cluster.kmeans import Assignment
 from clusterprobe.images.manifest import read_manifest
-from clusterprobe.runs.kmeans import SplitAssignment
 from clusterprobe.store.tables import read_table
 
 SCHEMA = pa.schema(
@@ -27,8 +27,21 @@ SCHEMA = pa.schema(
         ("second", pa.int32()),
         ("distance", pa.float32()),
         ("confidence", pa.float32()),
+        ("top", pa.list_(pa.field("element", pa.int32()))),
     ]
 )
+
+
+@dataclass(frozen=True)
+class SplitAssignment:
+    """The clusters of one split under one seed, on their way to the table."""
+
+    dataset: str
+    split: str
+    manifest: Path
+    encoder_seed: int | None
+    seed: int
+    assignment: Assignment
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class SeedClusters:
     cluster: npt.NDArray[np.int32]
     distance: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
+    top: npt.NDArray[np.int32] | None
 
 
 def assignments_table(parts: Sequence[SplitAssignment]) -> pa.Table:
@@ -63,6 +77,7 @@ def read_assignments(path: Path) -> Iterator[SeedClusters]:
             cluster=block["cluster"].to_numpy(),
             distance=block["distance"].to_numpy(),
             confidence=block["confidence"].to_numpy(),
+            top=_ranked(block),
             **key,
         )
 
@@ -80,8 +95,17 @@ def _block(part: SplitAssignment) -> pa.Table:
         "second": part.assignment.second,
         "distance": part.assignment.distance,
         "confidence": part.assignment.confidence,
+        "top": [None] * same if part.assignment.top is None else list(part.assignment.top),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+def _ranked(block: pa.Table) -> npt.NDArray[np.int32] | None:
+    ranked = block["top"].combine_chunks()
+    if ranked.null_count:
+        return None
+    values: npt.NDArray[np.int32] = ranked.flatten().to_numpy()
+    return values.reshape(len(ranked), -1)
 
 
 def _mask(table: pa.Table, key: dict[str, Any]) -> Any:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clusterprobe.cluster.kmeans import Assignment, KMeansModel, assign, fit_kmeans
-from clusterprobe.config.errors import UserError
+from clusterprobe.cluster.kmeans import KMeansModel, assign, fit_kmeans
 from clusterprobe.features.pca import ReducedRows, load_pca
-from clusterprobe.store.atomic import read_json
+from clusterprobe.runs.assignments import SplitAssignment
+from clusterprobe.runs.clusters import number_of_clusters
 from clusterprobe.store.features import FeatureMatrix, read_records
 from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.rows import Rows
@@ -28,39 +27,13 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class SplitAssignment:
-    """The clusters of one split under one seed."""
-
-    dataset: str
-    split: str
-    manifest: Path
-    encoder_seed: int | None
-    seed: int
-    assignment: Assignment
-
-
-def number_of_clusters(cell: Mapping[str, Any]) -> int:
-    """Return K: as given, or the number of classes times the factor; raises UserError without classes."""
-    wanted = cell["clusters"]
-    if wanted["k"] is not None:
-        return int(wanted["k"])
-    classes = read_json(Path(cell["facts"]))["classes"]
-    if not classes:
-        raise UserError(
-            f"{cell['dataset']} has no class labels, so that the number of clusters cannot be "
-            "derived from them: give it as `k: [20]` in place of `factors`"
-        )
-    return max(1, round(len(classes) * float(wanted["factor"])))
-
-
 def fit_cell(cell: Mapping[str, Any], code: str) -> Iterator[tuple[KMeansModel, list[SplitAssignment]]]:
     """Yield the model of each seed and its assignments of all splits, seed by seed.
 
     `cell` is what config.cells.fitting_cell spells out, `code` the digest of the code that fits. A seed
     that was finished under the same settings, code and features is loaded, not fitted again.
     """
-    k = number_of_clusters(cell)
+    k = number_of_clusters(cell["clusters"], Path(cell["facts"]))
     for member in cell["members"]:
         parts = [_open(part, member, cell["reducer"]) for part in member["splits"]]
         made_from = _made_from(cell, member, k, code)
@@ -84,14 +57,19 @@ def fit_cell(cell: Mapping[str, Any], code: str) -> Iterator[tuple[KMeansModel, 
 
 
 def model_arrays(models: Mapping[tuple[int | None, int], KMeansModel]) -> dict[str, npt.NDArray[Any]]:
-    """Return the models of all seeds as named arrays: centres/{seed} and what belongs to them."""
+    """Return the models of all seeds as named arrays: clusters/{seed}, centres/{seed} and so on."""
     arrays = {
         "seeds": np.array([seed for _, seed in models], dtype=np.int64),
         "encoder_seeds": np.array([-1 if seed is None else seed for seed, _ in models], dtype=np.int64),
     }
     for (_, seed), model in models.items():
         arrays |= {f"{name}/{seed}": value for name, value in model.to_arrays().items()}
+        arrays |= {f"{name}/{seed}": np.asarray(size) for name, size in _sizes(model).items()}
     return arrays
+
+
+def _sizes(model: KMeansModel) -> dict[str, int]:
+    return dict(zip(("clusters", "dims"), model.centres.shape, strict=True))
 
 
 def _open(part: Mapping[str, Any], member: Mapping[str, Any], reducer: Mapping[str, Any]) -> Rows:

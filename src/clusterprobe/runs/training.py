@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,36 +11,55 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import (
     ArchitectureRecord,
     Encoder,
     EncoderRecord,
     HeadRecord,
+    load_encoder,
     save_encoder,
 )
+from clusterprobe.encoders.heads import build_head
 from clusterprobe.encoders.preprocessing import Preprocessing
 from clusterprobe.images.batches import TrainingImages, open_images
-from clusterprobe.images.manifest import read_manifest
+from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.images.sources import ImageSource, open_source
 from clusterprobe.objectives.loading import load_objective
+from clusterprobe.runs.clusters import number_of_clusters
+from clusterprobe.runs.heads import chosen_head
+from clusterprobe.store.arrays import load_arrays
 from clusterprobe.store.atomic import read_json, write_text
+from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.state import fingerprint
-from clusterprobe.train.job import Data, Trained, train_encoder
+from clusterprobe.train.job import Data, Trained, build_networks, train_encoder
+from clusterprobe.train.objective import Networks
 from clusterprobe.train.state import Checkpoint
 
-# What a definition says about an encoder beside its training.
-_NOT_TRAINING = {"kind", "licence", "seen"}
+# What the definition of a trained encoder says beside its training.
+_NOT_TRAINING = {"kind", "licence", "seen", "clusters"}
 
 
-def training_job(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the job of the training loop out of the definition of a trained encoder."""
-    return {key: value for key, value in definition.items() if key not in _NOT_TRAINING}
+@dataclass(frozen=True)
+class Ingredients:
+    """The files that a training is made from: `start` and `neighbours` only where the objective goes on
+    from another encoder or learns from neighbour sets."""
+
+    manifest: Path
+    location: Path
+    facts: Path
+    start: Path | None = None
+    neighbours: Path | None = None
+
+    def hashes(self) -> dict[str, str | None]:
+        """Return what identifies the content of the ingredients, the images apart."""
+        files = {"start": self.start and self.start / "encoder.json", "neighbours": self.neighbours}
+        return {name: sha256_file(path) if path else None for name, path in files.items()}
 
 
 def run_training(
     definition: Mapping[str, Any],
-    manifest: Path,
-    location: Path,
+    made_from: Ingredients,
     folder: Path,
     state: Path,
     *,
@@ -48,47 +68,115 @@ def run_training(
     device: str = "auto",
     deadline_seconds: float | None = None,
 ) -> None:
-    """Train on the images of `manifest` and write record, weights, heads and training.jsonl to `folder`.
+    """Train on the images of a manifest and write record, weights, heads and training.jsonl to `folder`.
 
     The resume state at `state` belongs to this definition, code and content only, and is removed once the
     outputs are written. Raises TrainingInterrupted when stopped by a signal or the deadline.
     """
-    images = read_manifest(manifest)
-    made_from = fingerprint({"definition": dict(definition), "code": code, "content": images.content})
+    images = read_manifest(made_from.manifest)
+    definition = _sized(definition, made_from.facts)
+    owner = fingerprint([dict(definition), code, images.content, made_from.hashes()])
+    job = {key: value for key, value in definition.items() if key not in _NOT_TRAINING}
     preprocessing = Preprocessing.from_dict(definition["preprocessing"])
-    source = open_source(read_json(location), manifest.stem)
+    networks, heads = _start(job, definition, made_from.start)
     trained = train_encoder(
-        training_job(definition),
-        Data(_training_images(source, images.locations, preprocessing, workers)),
+        job,
+        Data(
+            _training_images(images, made_from.location, preprocessing, workers),
+            arrays=_arrays(images, made_from.neighbours),
+        ),
         load_objective(definition["objective"]["name"]),
-        checkpoint=Checkpoint(state, made_from),
+        networks=networks,
+        checkpoint=Checkpoint(state, owner),
         deadline_seconds=deadline_seconds,
         device=device,
     )
     write_text(folder / "training.jsonl", "".join(f"{line}\n" for line in trained.log))
-    save_encoder(folder, _canonical(trained, definition, preprocessing))
+    save_encoder(folder, _canonical(trained, definition, preprocessing, heads))
     state.unlink(missing_ok=True)
 
 
+def _sized(definition: Mapping[str, Any], facts: Path) -> dict[str, Any]:
+    """Return the definition with as many outputs per head as there are clusters, if the heads cluster."""
+    if not definition["clusters"] or not definition["head"]:
+        return dict(definition)
+    head = dict(definition["head"])
+    dimensions = number_of_clusters(definition["clusters"], facts)
+    return dict(definition) | {"head": head | {"options": {**head["options"], "dimensions": dimensions}}}
+
+
+def _start(
+    job: Mapping[str, Any], definition: Mapping[str, Any], start: Path | None
+) -> tuple[Networks, dict[str, HeadRecord]]:
+    """Return the networks to train and the records of their heads.
+
+    From another encoder the body goes on; without heads of its own, a training goes on with the head that
+    was chosen there.
+    """
+    fresh = build_networks(job, int(definition["seed"] or 0))
+    head = definition["head"]
+    records = {name: HeadRecord(head["kind"], head["options"]) for name in fresh.heads} if head else {}
+    if start is None:
+        return fresh, records
+    before = load_encoder(start)
+    if before.record.architecture.name != definition["architecture"]["name"]:
+        raise UserError(
+            f"{start} is a {before.record.architecture.name}: its successor must have its architecture"
+        )
+    if head:
+        return Networks(before.body, fresh.heads), records
+    chosen = chosen_head(before, str(start))
+    record = before.record.heads[chosen]
+    again = build_head(record.kind, record.options, before.body.width)
+    again.load_state_dict(before.heads[chosen].state_dict())
+    return Networks(before.body, {chosen: again}), {chosen: record}
+
+
 def _training_images(
-    source: ImageSource, locations: tuple[str, ...], preprocessing: Preprocessing, workers: int
+    images: Manifest, location: Path, preprocessing: Preprocessing, workers: int
 ) -> TrainingImages:
-    return open_images(partial(_decode, source, preprocessing), locations, workers=workers)
+    source = open_source(read_json(location), "train")
+    hashes = dict(zip(images.locations, images.sha256, strict=True))
+    return open_images(partial(_decode, source, hashes, preprocessing), images.locations, workers=workers)
 
 
-def _decode(source: ImageSource, preprocessing: Preprocessing, location: str) -> npt.NDArray[np.uint8]:
-    return preprocessing.apply(source.read(location))
+def _decode(
+    source: ImageSource, hashes: Mapping[str, str], preprocessing: Preprocessing, location: str
+) -> npt.NDArray[np.uint8]:
+    return preprocessing.apply(source.read_verified(location, hashes[location]))
 
 
-def _canonical(trained: Trained, definition: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
-    architecture, head = definition["architecture"], definition["head"]
+def _arrays(images: Manifest, neighbours: Path | None) -> dict[str, npt.NDArray[Any]]:
+    """Return one row per image, by name: labels, and neighbours mined on these very images.
+
+    Labels reach an objective only if it says that it needs them.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {"labels": images.labels}
+    if neighbours is not None:
+        mined = load_arrays(neighbours)
+        if str(mined["content"]) != images.content:
+            raise UserError(f"{neighbours} was mined on other images: delete it and run again")
+        arrays["neighbours"] = mined["neighbours"].astype(np.int64)
+    return arrays
+
+
+def _canonical(
+    trained: Trained,
+    definition: Mapping[str, Any],
+    preprocessing: Preprocessing,
+    heads: Mapping[str, HeadRecord],
+) -> Encoder:
+    architecture = definition["architecture"]
+    source = {"kind": "trained", "objective": definition["objective"], "seed": definition["seed"]}
+    if trained.chosen is not None:
+        source["head"] = trained.chosen
     record = EncoderRecord(
         ArchitectureRecord(architecture["name"], architecture["options"]),
         trained.body.width,
         preprocessing,
-        source={"kind": "trained", "objective": definition["objective"], "seed": definition["seed"]},
+        source=source,
         licence=definition["licence"],
         seen=definition["seen"],
-        heads={name: HeadRecord(head["kind"], head["options"]) for name in trained.heads},
+        heads=dict(heads),
     )
     return Encoder(record, trained.body, dict(trained.heads))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,9 +20,9 @@ def code_digest(script: Path | None, modules: Iterable[str] = ()) -> str:
     `modules` names modules that are loaded by name at run time (an objective, say). Editing a comment,
     the layout or a docstring changes nothing; editing a function changes the digest of whoever imports it.
     """
-    texts = [] if script is None else [normalised_source(Path(script))]
-    roots = set(modules) if script is None else set(modules) | imported_modules(Path(script))
-    texts += [f"{name}\n{normalised_source(module_path(name))}" for name in sorted(import_closure(roots))]
+    adapter = Source("", frozenset()) if script is None else read_source(Path(script))
+    closure = sorted(import_closure(adapter.imports | set(modules)))
+    texts = [adapter.text, *(f"{name}\n{read_source(module_path(name)).text}" for name in closure)]
     return sha256_bytes("\0".join(texts).encode("utf-8"))[:16]
 
 
@@ -32,7 +33,7 @@ def import_closure(modules: Iterable[str]) -> set[str]:
     while waiting:
         name = waiting.pop()
         closure.add(name)
-        waiting |= imported_modules(module_path(name)) - closure
+        waiting |= read_source(module_path(name)).imports - closure
     return closure
 
 
@@ -42,28 +43,34 @@ def module_path(name: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@dataclass(frozen=True)
+class Source:
+    """What matters of a file: its text as the syntax tree says it, and our modules that it imports."""
+
+    text: str
+    imports: frozenset[str]
+
+
 @cache
-def normalised_source(path: Path) -> str:
-    """Return the source as its syntax tree says it: no comments, no layout, no docstrings."""
+def read_source(path: Path) -> Source:
+    """Parse a source file; comments, layout and docstrings are left out of the text."""
+    imports: set[str] = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-@cache
-def imported_modules(path: Path) -> set[str]:
-    """Return the modules of this package that a source file imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if _ours(alias.name)}
+            node.body = _without_docstring(node.body)
+        elif isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names if _ours(alias.name)}
         elif isinstance(node, ast.ImportFrom) and node.module and _ours(node.module):
-            found |= {_module_of(node.module, alias.name) for alias in node.names}
-    return found
+            imports |= {_module_of(node.module, alias.name) for alias in node.names}
+    return Source(ast.unparse(tree), frozenset(imports))
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return body[1:] or [ast.Pass()]
+    return body
 
 
 def _ours(name: str) -> bool:

@@ -25,7 +25,7 @@ from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
 from clusterprobe.train.interrupt import StopWatch
 from clusterprobe.train.loop import Recipe, train
-from clusterprobe.train.objective import Networks, ObjectiveFactory, Setting
+from clusterprobe.train.objective import Networks, ObjectiveFactory, Setting, needed_by
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.options import read_options
 from clusterprobe.train.schedules import Schedule
@@ -40,11 +40,13 @@ _FILE_KEYS = {"images", "selection", "arrays", "destination", "every_seconds", "
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run leaves behind: networks in evaluation mode on the CPU, and the lines of its log."""
+    """What a run leaves behind: networks in evaluation mode on the CPU, the lines of its log, and the head
+    that was selected without labels, if the objective selects one."""
 
     body: Body
     heads: Mapping[str, Head]
     log: Sequence[str]
+    chosen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Data:
     Attributes:
         images: the training images.
         selection: other images that the objective may look at between epochs (never at their labels).
-        arrays: one row per training image, by name: labels, neighbours.
+        arrays: one row per training image, by name: labels, neighbours. An objective sees only those that it
+            declares with `needs`.
     """
 
     images: TrainingImages
@@ -102,14 +105,17 @@ def train_encoder(
         recipe.seed,
         distributed.choose_device(device),
     )
-    arrays = {name: torch.from_numpy(np.array(values)) for name, values in data.arrays.items()}
+    arrays = {
+        name: torch.from_numpy(np.array(data.arrays[name]))
+        for name in sorted(needed_by(make_objective) & data.arrays.keys())
+    }
     setting = Setting(len(data.images), recipe.batch_size, recipe.epochs, recipe.seed, arrays)
     torch.manual_seed(derive_seed(recipe.seed, "objective"))
     options = job["objective"].get("options") or {}
     objective = make_objective(networks or build_networks(job, recipe.seed), options, setting)
     log = train(objective, views, recipe, checkpoint or Checkpoint(), watch)
     result = objective.eval().cpu().networks()
-    return Trained(result.body, dict(result.heads), log)
+    return Trained(result.body, dict(result.heads), log, objective.chosen_head())
 
 
 def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Path:

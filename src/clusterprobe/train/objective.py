@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.architectures import Body
 from clusterprobe.encoders.heads import Head
 
@@ -31,7 +32,8 @@ class Setting:
         batch_size: images per step over all processes.
         epochs: length of the run.
         seed: of the run.
-        arrays: tensors from outside by name, one row per training image (labels, neighbours).
+        arrays: tensors from outside by name, one row per training image (labels, neighbours): those that
+            the objective declares with `needs`.
     """
 
     images: int
@@ -39,6 +41,22 @@ class Setting:
     epochs: int
     seed: int
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def array(self, name: str) -> Tensor:
+        """Return an array that the method cannot do without.
+
+        Raises:
+            UserError: the job does not give it, or it was made for another number of images.
+        """
+        if name not in self.arrays:
+            raise UserError(f"this objective needs the array {name!r}, which the job does not give")
+        rows = self.arrays[name]
+        if len(rows) != self.images:
+            raise UserError(
+                f"the array {name!r} has {len(rows)} rows for {self.images} training images: it was made for "
+                "another set of images"
+            )
+        return rows
 
 
 @dataclass(frozen=True)
@@ -145,6 +163,30 @@ class Objective(nn.Module, abc.ABC):
         """Return what the run leaves behind."""
         return Networks(self.body, cast(dict[str, Head], dict(self.heads.items())))
 
+    def chosen_head(self) -> str | None:
+        """Return the head that was selected, without labels, among those of `networks`; None: none was."""
+        return None
+
 
 ObjectiveFactory = Callable[[Networks, Mapping[str, Any], Setting], Objective]
 """`make(networks, options, setting)`: the one function that every module of objectives offers."""
+
+
+def needs(*arrays: str) -> Callable[[ObjectiveFactory], ObjectiveFactory]:
+    """Declare, above a `make`, which arrays of a job its objective gets to see.
+
+    What is not declared never arrives: labels reach the objectives that say that they learn from labels, and
+    no other.
+    """
+
+    def declare(make: ObjectiveFactory) -> ObjectiveFactory:
+        make.needs = frozenset(arrays)  # type: ignore[attr-defined]
+        return make
+
+    return declare
+
+
+def needed_by(make: ObjectiveFactory) -> frozenset[str]:
+    """Return the arrays that an objective declares with `needs`: without a declaration, none."""
+    declared: frozenset[str] = getattr(make, "needs", frozenset())
+    return declared

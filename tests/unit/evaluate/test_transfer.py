@@ -15,8 +15,8 @@ TRAIN = np.repeat(np.arange(4), 10)
 CLASS_MAP = np.array([3, 3, 1, -1])
 
 
-def score(clusters: list[int], labels: list[int], class_map: np.ndarray = CLASS_MAP) -> dict[str, float]:
-    return evaluate_transfer(TRAIN, TRAIN, np.array(clusters), np.array(labels), 4, class_map)
+def score(clusters: list[int], labels: list[int], label_map: np.ndarray = CLASS_MAP) -> dict[str, float]:
+    return evaluate_transfer(TRAIN, TRAIN, np.array(clusters), np.array(labels), 4, label_map)
 
 
 def test_accuracy_by_hand() -> None:
@@ -48,14 +48,14 @@ def test_the_same_classes_give_the_scores_of_an_ordinary_split() -> None:
     assert transferred == ordinary
 
 
-def test_chance_goes_through_the_class_map() -> None:
+def test_chance_goes_through_the_label_map() -> None:
     """1000 clusters and classes, 10 of them with a counterpart: chance is the share of mapped clusters that
     point at the right class, about 1 % x 1/10; restricting the clusters to those would give 10 %."""
     train = np.repeat(np.arange(100), 20)
-    class_map = np.where(np.arange(100) < 10, np.arange(100), -1)
+    label_map = np.where(np.arange(100) < 10, np.arange(100), -1)
     generator = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 100)
-    scores = evaluate_transfer(train, train, generator.integers(100, size=1000), labels, 100, class_map)
+    scores = evaluate_transfer(train, train, generator.integers(100, size=1000), labels, 100, label_map)
     assert 0.004 < scores["chance_acc"] < 0.02
 
 
@@ -68,8 +68,8 @@ def test_published_chance_of_the_map_of_the_transfer_set(k: int, chance: float) 
     generator = np.random.default_rng(0)
     clusters, labels = generator.integers(k, size=18_574), generator.integers(113, size=18_574)
     train = np.arange(k)
-    class_map = np.where(train < 113, train + 200, -1)
-    scores = evaluate_transfer(train, train, clusters, labels + 200, k, class_map)
+    label_map = np.where(train < 113, train + 200, -1)
+    scores = evaluate_transfer(train, train, clusters, labels + 200, k, label_map)
     assert scores["acc_val"] == pytest.approx(chance, rel=0.1)
 
 

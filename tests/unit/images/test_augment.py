@@ -11,6 +11,7 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.images.augment import STEPS, Augmentation
 
 RANDOM = {
+    "strong": {"operations": 4},
     "random-resized-crop": {"scale": [0.2, 0.8]},
     "flip": {"p": 0.5, "vertical": 0.5},
     "affine": {"degrees": 30, "translate": 0.1, "scale": [0.8, 1.2], "shear": 0.2},
@@ -22,6 +23,7 @@ RANDOM = {
     "cutout": {"maximum": 16},
 }
 IDENTITY = {
+    "strong": {"operations": 0},
     "random-resized-crop": {"scale": [1, 1], "ratio": [1, 1]},
     "flip": {"p": 0.0},
     "affine": {},

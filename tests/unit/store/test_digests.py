@@ -33,8 +33,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _digest(package: Path, *modules: str) -> str:
-    digests.normalised_source.cache_clear()
-    digests.imported_modules.cache_clear()
+    digests.read_source.cache_clear()
     return code_digest(package.parent / "script.py", modules)
 
 

@@ -1,0 +1,143 @@
+"""The things that a plan holds, each with its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusterprobe.config.datasets import Dataset
+from clusterprobe.config.encoders import Encoder
+from clusterprobe.config.identity import identity
+from clusterprobe.config.model import Config, Reducer
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A data set with its id."""
+
+    id: str
+    name: str
+    definition: Dataset
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that indexing yields."""
+        return self.definition.split_names
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """How many clusters: a number, or a multiple of the number of classes."""
+
+    k: int | None
+    factor: float | None
+
+    @property
+    def slug(self) -> str:
+        """The readable part of an id."""
+        return f"k{self.k}" if self.k is not None else f"{self.factor:g}x"
+
+
+@dataclass(frozen=True)
+class PlannedEncoder:
+    """One encoder: definition, seed (null where nothing is random), and what it is made from.
+
+    `start` is the encoder that its training goes on from, `neighbours` are the sets that it learns from,
+    `clusters` the size of its heads if they are clusterings.
+    """
+
+    id: str
+    name: str
+    seed: int | None
+    definition: Encoder
+    trained_on: PlannedDataset | None
+    start: PlannedEncoder | None = None
+    neighbours: Neighbours | None = None
+    clusters: Clusters | None = None
+
+    @property
+    def root(self) -> PlannedEncoder:
+        """The encoder at the beginning of the chain: its name is the one that tables show."""
+        return self.start.root if self.start else self
+
+
+@dataclass(frozen=True)
+class Features:
+    """One output tensor of one encoder."""
+
+    id: str
+    encoder: PlannedEncoder
+    output: str
+    mode: str = "eval"
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The neighbour sets of the train split of a data set; of an oracle, if labels removed the false ones."""
+
+    id: str
+    features: Features
+    dataset: PlannedDataset
+    k: int
+    oracle: bool = False
+
+
+@dataclass(frozen=True)
+class Member:
+    """The clustering seeds of a run that share one feature set."""
+
+    features: Features
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the experiment: features x reducer x method x K, with all its seeds."""
+
+    id: str
+    encoder: str
+    variant: str
+    method: str
+    dataset: PlannedDataset
+    members: tuple[Member, ...]
+    reducer: Reducer
+    clusters: Clusters
+    options: dict[str, int | float]
+    transfer: tuple[tuple[PlannedDataset, str], ...]
+    protocol: str = "clean"
+
+    def fit_id(self, member: Member) -> str:
+        """Return the id of the fits of one member, whatever the number of its seeds."""
+        return identity(self.method, self.definition() | {"features": member.features.id})
+
+    def definition(self) -> dict[str, Any]:
+        """Return what defines the fit of this run, its features and seeds apart."""
+        return {
+            "dataset": self.dataset.id,
+            "reducer": self.reducer.model_dump(mode="json"),
+            "method": self.method,
+            "clusters": {"k": self.clusters.k, "factor": self.clusters.factor},
+            "options": self.options,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a configuration asks for, by id."""
+
+    config: Config
+    datasets: dict[str, PlannedDataset] = field(default_factory=dict)
+    encoders: dict[str, PlannedEncoder] = field(default_factory=dict)
+    features: dict[str, Features] = field(default_factory=dict)
+    neighbours: dict[str, Neighbours] = field(default_factory=dict)
+    purity: dict[str, Neighbours] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def dataset(self, name: str) -> PlannedDataset:
+        """Return the data set that the configuration calls `name`."""
+        return next(dataset for dataset in self.datasets.values() if dataset.name == name)
+
+    def title(self, kind: str, name: str) -> str:
+        """Return how tables call the data set or encoder that the configuration calls `name`."""
+        entry = (self.config.datasets if kind == "dataset" else self.config.encoders)[name]
+        return (entry.title if entry is not None else None) or name
