@@ -54,17 +54,19 @@ def extract_shard(
     encoder = load_encoder(encoder_folder)
     first, last = shard_range(len(images), shard, shards)
     opened = open_source(read_json(source), split)
-    blocks = feature_blocks(
-        encoder,
-        output,
-        images,
-        opened,
-        (first, last),
-        mode=mode,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        what=f"features {destination.parent.name} {shard + 1}/{shards}",
+    blocks = list(
+        feature_blocks(
+            encoder,
+            output,
+            images,
+            opened,
+            (first, last),
+            mode=mode,
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            what=f"features {destination.parent.name} {shard + 1}/{shards}",
+        )
     )
     values = np.concatenate([np.empty((0, _width(encoder, output)), np.float32), *blocks])
     write_shard(

@@ -107,7 +107,7 @@ def _counts(entry: Mapping[str, Any], theirs: str | None, numbers: pd.DataFrame,
 def build_operation_table(name: str, operations: Intervals | None = None) -> Table:
     """Return the table of operations, each with the interval of its parameter.
 
-    `operations`: name -> (low, high), the two equal where there is no parameter; those of the code if not given.
+    `operations`: name -> (low, high), equal where there is no parameter; those of the code if not given.
     """
     if operations is None:
         from clusterprobe.images.strong_steps import OPERATIONS  # torch: only where it is needed

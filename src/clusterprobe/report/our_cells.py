@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ Classes = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Place:
-    """A data set on both sides: our name and rows (None: no runs), and the name in the paper (None: not there)."""
+    """A data set on both sides: our name and rows, the name in the paper; None where a side lacks it."""
 
     dataset: str | None
     published: str | None
@@ -47,7 +48,7 @@ class Wanted:
 def places(
     results: pd.DataFrame, classes: Classes, published_as: Mapping[str, str], known: set[str]
 ) -> list[Place]:
-    """Return the data sets that were clustered; a paper knows those in `known`, by the name `published_as`."""
+    """Return the data sets that were clustered; a paper has those in `known`, by the name `published_as`."""
     home = at_home(results)
     reasons = unlabelled(results)
     found = []
@@ -88,8 +89,8 @@ def our_cells(place: Place, wanted: Wanted) -> tuple[Cell, ...]:
     if len(cells) > 1:
         differ = ", ".join(column for column in CELL if cells[column].nunique(dropna=False) > 1)
         raise UserError(
-            f"several runs fit the row {wanted.label!r} on {place.dataset}, they differ in {differ}: give all "
-            "but one of them another variant"
+            f"several runs fit the row {wanted.label!r} on {place.dataset}, they differ in {differ}: "
+            "give all but one of them another variant"
         )
     if wanted.best_run:
         rows = _best_run(rows, wanted.metrics[0])
@@ -111,16 +112,16 @@ def _best_run(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     scores = rows[rows["metric"] == metric]
     if scores.empty:
         return rows
-    best = scores.loc[scores["value"].idxmax()]
+    best = scores.iloc[int(scores["value"].to_numpy(dtype=float).argmax())]
     same = [rows[seed].isna() if pd.isna(best[seed]) else rows[seed] == best[seed] for seed in SEEDS]
     return rows[(same[0] & same[1]).fillna(False).astype(bool)]
 
 
-def _cell(value: Mapping[str, object] | None, metric: str, place: Place, wanted: Wanted) -> Cell:
+def _cell(value: Mapping[Any, Any] | None, metric: str, place: Place, wanted: Wanted) -> Cell:
     if value is None:
         reason = wanted.lacks.get(metric) or place.unlabelled.get(metric)
         return Cell(None, reason=reason, seeds=0)
-    return Cell(float(str(value["mean"])), float(str(value["std"])), int(str(value["n_seeds"])))
+    return Cell(float(value["mean"]), float(value["std"]), int(value["n_seeds"]))
 
 
 def _waits(place: Place, wanted: Wanted) -> str:

@@ -95,8 +95,8 @@ def build_paper_table(
 ) -> Table:
     """Return a table of a paper with our results beside the published numbers.
 
-    `published_as` gives the name that the paper uses for a data set of ours; without one, only our numbers are
-    shown. `pretext` is the readable name of the encoder that SCAN goes on from; the first one that has runs
+    `published_as` gives the name that the paper uses for a data set of ours; without one, only our numbers
+    are shown. `pretext` is the readable name of the encoder that SCAN goes on from; the first with runs
     if not given. Raises UserError if there is nothing to show.
     """
     numbers = published(recipe.paper)

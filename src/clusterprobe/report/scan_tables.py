@@ -140,8 +140,9 @@ _COMPARISON = PaperTable(
     ),
     (
         _MAPPED,
-        "Best run: all numbers of the run with the highest ACC, which takes labels to choose. 2 × clusters: twice "
-        "as many clusters as classes, each takes its most frequent class. Neither is compared with the other rows.",
+        "Best run: all numbers of the run with the highest ACC, which takes labels to choose. 2 × clusters: "
+        "twice as many clusters as classes, each takes its most frequent class. Neither is compared with the "
+        "other rows.",
     ),
 )
 
@@ -162,8 +163,8 @@ _SUBSETS = PaperTable(
         Line((_SELFLABEL,), "SCAN† (after self-labelling)", "selflabel"),
     ),
     (
-        "Top-1 is ACC, mapped on the evaluated split; so is our ACC-val. Our Top-5 maps clusters to classes on the "
-        "train split and counts an image whose class is among those of its five most probable clusters.",
+        "Top-1 is ACC, mapped on the evaluated split; so is our ACC-val. Our Top-5 maps clusters to classes on "
+        "the train split and counts an image whose class is among those of its five most probable clusters.",
     ),
 )
 
@@ -188,7 +189,8 @@ _LABELS = PaperTable(
         Line((_SCAN, "ResNet-50"), "SCAN (Ours)", "scan", section="no labels"),
     ),
     (
-        "Top-1 is ACC, mapped on the evaluated split; so is our ACC-val. Our Top-5 is mapped on the train split.",
+        "Top-1 is ACC, mapped on the evaluated split; so is our ACC-val. Our Top-5 is mapped on the train "
+        "split.",
     ),
     home="ImageNet",
 )

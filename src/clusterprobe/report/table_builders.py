@@ -105,11 +105,11 @@ def build_table(
 ) -> Table:
     """Return the table `name` of a frame of results.
 
-    `classes` gives the number of classes of each data set: with it, `clustering`, `transfer` and the tables of
-    papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it a
-    number of clusters is. Tables of papers print published numbers beside ours for the data sets in
+    `classes` gives the number of classes of each data set: with it, `clustering`, `transfer` and the tables
+    of papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it
+    a number of clusters is. Tables of papers print published numbers beside ours for the data sets in
     `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
-    first one with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
+    first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
     (name -> interval; those of the code if not given) for tables of augmentations.
     """
     if name not in TABLES:

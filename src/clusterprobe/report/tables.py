@@ -12,7 +12,10 @@ from clusterprobe.report.names import ACCURACIES, COMPANIONS, metric_title
 Format = Literal["percent", "count", "number"]
 Mark = Literal["best", "tie", ""]
 
-COMPANION_NOTE = "Largest share: images in the largest cluster. Chance ACC: the same clusters scored against permuted labels."
+COMPANION_NOTE = (
+    "Largest share: images in the largest cluster. "
+    "Chance ACC: the same clusters scored against permuted labels."
+)
 _COMPARED = frozenset({"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi"})
 
 
@@ -49,7 +52,7 @@ class Cell:
 class Row:
     """The labels of a row, its cells (one per column) and the heading that it stands under.
 
-    A row that is not `compared` (an oracle, the best of several runs) is never marked, nor does it outdo others.
+    A row that is not `compared` (an oracle, the best of several runs) is never marked and outdoes none.
     """
 
     labels: tuple[str, ...]

@@ -35,7 +35,16 @@ from clusterprobe.train.views import ViewMaker
 
 _RECIPE_KEYS = {entry.name for entry in dataclasses.fields(Recipe)}
 _NETWORK_KEYS = {"objective", "architecture", "preprocessing", "head", "augmentation"}
-_FILE_KEYS = {"images", "selection", "arrays", "destination", "every_seconds", "deadline_seconds", "device"}
+_FILE_KEYS = {
+    "images",
+    "selection",
+    "arrays",
+    "start",
+    "destination",
+    "every_seconds",
+    "deadline_seconds",
+    "device",
+}
 
 
 @dataclass(frozen=True)
@@ -122,40 +131,30 @@ def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Pa
     """Train from a description that names .npy files, and write the outputs to a folder of its own.
 
     Besides the keys of `train_encoder`: images (path of a uint8 array [N, C, S, S]), selection (the same, or
-    null), arrays {name: path}, destination (folder), every_seconds (between saved states), deadline_seconds,
-    device.
+    null), arrays {name: path}, start (network.pt of another run to go on from, see `go_on`, or null),
+    destination (folder), every_seconds (between saved states), deadline_seconds, device.
 
     Returns:
-        The destination. It holds network.pt, {"body": ..., "heads": {name: ...}} for
-        `torch.load(weights_only=True)`, and log.jsonl.
+        The destination. It holds network.pt, {"body": ..., "heads": {name: ...}, "head": kind and options of
+        the heads, "chosen": name or None} for `torch.load(weights_only=True)`, and log.jsonl.
     """
     destination = Path(_needed(job, "destination"))
-    files = [Path(_needed(job, "images")), *map(Path, (job.get("arrays") or {}).values())]
-    if job.get("selection"):
-        files.append(Path(job["selection"]))
-    if missing := [str(path) for path in files if not path.exists()]:
-        raise UserError(
-            f"training: there is no file {', '.join(missing)}; check images, selection and arrays"
-        )
     described = {key: job[key] for key in job.keys() & (_RECIPE_KEYS | _NETWORK_KEYS)}
-    owner = fingerprint([described, [sha256_file(path) for path in files]])
+    owner = fingerprint([described, [sha256_file(path) for path in _files(job)]])
     checkpoint = Checkpoint(destination / "state", owner, float(job.get("every_seconds", 60.0)))
-    data = Data(
-        from_array(Path(job["images"])),
-        from_array(Path(job["selection"])) if job.get("selection") else None,
-        {name: np.load(path) for name, path in (job.get("arrays") or {}).items()},
-    )
+    described, networks = go_on(described, Path(job["start"])) if job.get("start") else (described, None)
     with distributed.process_group():
         trained = train_encoder(
-            {key: value for key, value in job.items() if key not in _FILE_KEYS},
-            data,
+            {key: value for key, value in job.items() if key not in _FILE_KEYS} | described,
+            _open(job),
             make_objective,
+            networks=networks,
             checkpoint=checkpoint,
             deadline_seconds=job.get("deadline_seconds"),
             device=job.get("device", "auto"),
         )
         if distributed.rank() == 0:
-            _write(trained, destination)
+            _write(trained, described.get("head"), destination)
             (destination / "state").unlink(missing_ok=True)
     return destination
 
@@ -192,6 +191,51 @@ def build_networks(job: Mapping[str, Any], seed: int) -> Networks:
     return Networks(body, heads)
 
 
+def go_on(job: Mapping[str, Any], start: Path) -> tuple[dict[str, Any], Networks]:
+    """Return a job and its networks, which go on from the `network.pt` of another run.
+
+    The body goes on. Heads are fresh if the job describes any; or else the head that was chosen there, or the
+    only one, goes on and the job takes over its description.
+
+    Raises:
+        UserError: the architecture differs, or there is no head to go on with.
+    """
+    saved = torch.load(start, map_location="cpu", weights_only=True)
+    networks = build_networks(job, int(job.get("seed", 0)))
+    heads = dict(networks.heads)
+    try:
+        networks.body.network.load_state_dict(saved["body"])
+        if not heads:
+            candidates = [saved["chosen"]] if saved["chosen"] else list(saved["heads"])
+            if len(candidates) != 1:
+                raise UserError(f"{start} has no head that was chosen: describe the heads of the job")
+            again = build_head(saved["head"]["kind"], saved["head"]["options"], networks.body.width)
+            again.load_state_dict(saved["heads"][candidates[0]])
+            heads = {candidates[0]: again}
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{start} does not fit the architecture of the job: {error}") from error
+    return {**job, "head": job.get("head") or saved["head"]}, Networks(networks.body, heads)
+
+
+def _files(job: Mapping[str, Any]) -> list[Path]:
+    """The files that a job reads; raises UserError if one is not there."""
+    files = [Path(_needed(job, "images")), *map(Path, (job.get("arrays") or {}).values())]
+    files += [Path(job[key]) for key in ("selection", "start") if job.get(key)]
+    if missing := [str(path) for path in files if not path.exists()]:
+        raise UserError(
+            f"training: there is no file {', '.join(missing)}; check images, selection, arrays and start"
+        )
+    return files
+
+
+def _open(job: Mapping[str, Any]) -> Data:
+    return Data(
+        from_array(Path(job["images"])),
+        from_array(Path(job["selection"])) if job.get("selection") else None,
+        {name: np.load(path) for name, path in (job.get("arrays") or {}).items()},
+    )
+
+
 def _augmentations(
     described: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]],
     preprocessing: Mapping[str, Any],
@@ -204,10 +248,15 @@ def _augmentations(
     }
 
 
-def _write(trained: Trained, destination: Path) -> None:
-    heads = {name: head.state_dict() for name, head in trained.heads.items()}
+def _write(trained: Trained, head: Mapping[str, Any] | None, destination: Path) -> None:
+    saved = {
+        "body": trained.body.network.state_dict(),
+        "heads": {name: each.state_dict() for name, each in trained.heads.items()},
+        "head": {"kind": head["kind"], "options": dict(head.get("options") or {})} if head else None,
+        "chosen": trained.chosen,
+    }
     buffer = io.BytesIO()
-    torch.save({"body": trained.body.network.state_dict(), "heads": heads}, buffer)
+    torch.save(saved, buffer)
     write_bytes(destination / "network.pt", buffer.getvalue())
     write_bytes(destination / "log.jsonl", "".join(f"{line}\n" for line in trained.log).encode("utf-8"))
 
