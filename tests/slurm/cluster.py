@@ -154,7 +154,7 @@ class Cluster:
             folder=self.folder,
             host=socket.gethostname().split(".")[0],
             user=getpass.getuser(),
-            ports=_free_ports(1 + len(NODES)),
+            ports=free_ports(1 + len(NODES)),
             claims=f"CPUs=1 RealMemory={memory * 4 // 10} Gres=gpu:fake:{GPUS} State=UNKNOWN",
         )
         (self.folder / "slurm.conf").write_text(text)
@@ -227,7 +227,7 @@ class Cluster:
         return "\n".join(path.read_text(errors="replace")[-2000:] for path in self.folder.glob("*.log"))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for entry in sockets:

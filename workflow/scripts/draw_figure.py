@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
 from clusterprobe.store.jobs import job
+from clusterprobe.store.tables import read_table
 
 with job(snakemake):
     name, runs = snakemake.wildcards.figure, snakemake.params.runs
     readers = {
-        "results": lambda: pd.read_parquet(snakemake.input.results),
+        "results": lambda: read_table(Path(snakemake.input.results)).to_pandas(),
         "assignments": lambda: sizes_frame(runs),
         "counts": lambda: confusion_frame(runs[0]),
     }

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from clusterprobe.report.cost import build_cost_page
 from clusterprobe.report.overview import build_overview
 from clusterprobe.report.traces import dataset_facts, files_of, gather_provenance
 from clusterprobe.store.atomic import write_json, write_text
 from clusterprobe.store.jobs import job
+from clusterprobe.store.tables import read_table
 
 with job(snakemake):
     asked, ids, output = snakemake.params.asked, snakemake.params.ids, snakemake.output
@@ -17,7 +16,7 @@ with job(snakemake):
     write_text(Path(output.cost), build_cost_page(files_of(Path("data/benchmarks"), ".jsonl", ids)))
     overview = build_overview(
         asked["title"],
-        pd.read_parquet(snakemake.input.results),
+        read_table(Path(snakemake.input.results)).to_pandas(),
         datasets=dataset_facts(asked["datasets"]),
         encoders=asked["encoders"],
         methods=asked["methods"],

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.cluster.initialisation import seed_centres
 from clusterprobe.cluster.lloyd import Fit, lloyd
 from clusterprobe.cluster.minibatch import default_batch_size, minibatch
-from clusterprobe.cluster.nearest import Int32, block_rows, nearest_two
+from clusterprobe.cluster.nearest import block_rows, nearest_two
 from clusterprobe.cluster.points import Points
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
@@ -52,21 +53,6 @@ class KMeansModel:
             space=str(arrays["space"]),
             spherical=bool(arrays["spherical"]),
         )
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """For each of N rows: nearest and second nearest cluster (int32; -1 if there is no second), distance to
-    the nearest centre (Euclidean, or 1 - cosine if spherical) and confidence 1 - d1 / d2, both float32.
-
-    Of a trained head: most probable clusters, 1 - p and p; `top` [N, 5] holds the five most probable ones.
-    """
-
-    cluster: Int32
-    second: Int32
-    distance: Float32
-    confidence: Float32
-    top: Int32 | None = None
 
 
 def fit_kmeans(

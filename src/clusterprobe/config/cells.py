@@ -174,8 +174,9 @@ def neighbour_columns(mined: Neighbours) -> dict[str, Any]:
 def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
     """Return what figures and galleries need to know of a run: names, files, the split that is shown."""
     split = run.dataset.splits[-1]
+    name = plan.title("encoder", run.encoder)
     return {
-        "encoder": plan.title("encoder", run.encoder),
+        "encoder": f"{name}, {run.method}" if run.method in HEAD_METHODS else name,
         "dataset": run.dataset.name,
         "split": split,
         "assignments": paths.assignments(run),

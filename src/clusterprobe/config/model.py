@@ -64,7 +64,7 @@ class Clusterings(Strict):
         description="clustering method; scan, selflabel and linear read the head of a trained encoder"
     )
     variant: str = Field(
-        "default", pattern=r"^[a-z0-9][a-z0-9-]*$", description="word for this row of the method"
+        "default", pattern=r"^[a-z0-9][a-z0-9.-]*$", description="word for this row of the method"
     )
     encoders: list[str] | None = Field(
         None, description="which encoders; null: all that do not go on from another one"

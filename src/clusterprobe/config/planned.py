@@ -106,6 +106,11 @@ class Run:
     transfer: tuple[tuple[PlannedDataset, str], ...]
     protocol: str = "clean"
 
+    @property
+    def network(self) -> str:
+        """How the configuration calls the encoder that is clustered, or whose head clusters."""
+        return self.members[0].features.encoder.name
+
     def fit_id(self, member: Member) -> str:
         """Return the id of the fits of one member, whatever the number of its seeds."""
         return identity(self.method, self.definition() | {"features": member.features.id})

@@ -49,9 +49,9 @@ def galleries(plan: Plan) -> list[Run]:
 
 
 def main_run(plan: Plan, encoder: str) -> Run | None:
-    """Return the first run of an encoder with the variant `default`."""
+    """Return the first run on an encoder (for a head: on the network that it belongs to) that is `default`."""
     return next(
-        (run for run in plan.runs.values() if (run.encoder, run.variant) == (encoder, "default")), None
+        (run for run in plan.runs.values() if (run.network, run.variant) == (encoder, "default")), None
     )
 
 

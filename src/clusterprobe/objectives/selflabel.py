@@ -34,7 +34,9 @@ class SelflabelOptions:
             replaced by the moving average, with the running statistics it started with, as the reference
             code does on ImageNet.
         decay: of the moving average; with 0 the teacher "ema" is the student in evaluation mode.
-        result: what is left behind, "teacher" or "student"; only the teacher "ema" is a network of its own.
+        result: what is left behind: "student", as in the reference code, or "teacher". Only the teacher "ema"
+            is a network of its own. In a short run it is the worse one: its averaged weights lag behind the
+            running statistics that it takes over from the student.
         weak: the augmentation that the teacher sees; "plain" is none.
         patience, growth: stop when for so many epochs the number of certain images has not grown by this
             share; patience None never stops early.
@@ -45,7 +47,7 @@ class SelflabelOptions:
     balanced: bool = True
     teacher: str = "ema"
     decay: float = 0.999
-    result: str = "teacher"
+    result: str = "student"
     weak: str = "plain"
     patience: int | None = 10
     growth: float = 0.01
@@ -96,8 +98,8 @@ class Selflabel(Objective):
     epochs_without_growth: Tensor
 
     def __init__(self, networks: Networks, options: SelflabelOptions) -> None:
-        (self.head,) = networks.heads
         super().__init__(networks)
+        (self.head,) = networks.heads
         self.options = options
         clusters = networks.heads[self.head].width
         copied = options.teacher != "student-train-mode"

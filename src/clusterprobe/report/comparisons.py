@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -10,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from clusterprobe.report.names import method_title
-from clusterprobe.report.panels import drawable, heading, key, legend_below, panels
+from clusterprobe.report.panels import drawable, heading, key, legend_below, legend_columns, panels
 from clusterprobe.report.selection import at_home, default_variant, telling
 from clusterprobe.report.style import COLUMN_WIDTH, GREY, PAGE_WIDTH, Look, looks, percent_axis
 from clusterprobe.report.summary import cells
@@ -71,7 +73,8 @@ def ari_against_acc(results: pd.DataFrame) -> Figure:
     datasets = list(table["dataset"].unique())
     width = COLUMN_WIDTH if len(datasets) == 1 else PAGE_WIDTH
     colours, shapes = looks(table["encoder"]), looks(table["method"])
-    legend_rows = (len(colours) + len(shapes) + 1) // (2 if len(datasets) == 1 else 4) + 1
+    labels = [*colours, *shapes]
+    legend_rows = math.ceil(len(labels) / legend_columns(labels, width))
     figure, axes = panels(1, len(datasets), width, 2.3 + 0.16 * legend_rows)
     for column, dataset in enumerate(datasets):
         axis = axes[0, column]

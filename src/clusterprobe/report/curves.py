@@ -15,15 +15,14 @@ from clusterprobe.report.selection import at_home, sweep
 from clusterprobe.report.style import COLUMN_WIDTH, PAGE_WIDTH, Look, looks, percent_axis
 from clusterprobe.report.summary import cells
 
-_METRICS = ("acc", "ari")
+SWEPT = ("acc", "ari")
+"""Metrics that are drawn against what varies."""
 
 
 def pca_dims(results: pd.DataFrame) -> Figure:
     """Draw ACC and ARI against the number of leading principal components; "all" stands at the right."""
     rows = sweep(at_home(results), "dims")
-    rows = drawable(
-        "pca-dims", rows[rows["metric"].isin(_METRICS)], "runs that differ in PCA dimensions only"
-    )
+    rows = drawable("pca-dims", rows[rows["metric"].isin(SWEPT)], "runs that differ in PCA dimensions only")
     table = cells(rows)
     widest = int(table["dims"].max())
     positions = table["dims"].astype("float64").fillna(2.0 * widest)
@@ -31,16 +30,18 @@ def pca_dims(results: pd.DataFrame) -> Figure:
     labels = [str(tick) for tick in ticks]
     if table["dims"].isna().any():
         ticks, labels = [*ticks, 2 * widest], [*labels, "all"]
-    return _draw(table.assign(at=positions), "principal components", ticks, labels)
+    table = table.assign(at=positions, line=_line_names(table))
+    return draw_sweep(table, "principal components", ticks, labels)
 
 
 def k_sweep(results: pd.DataFrame) -> Figure:
     """Draw ACC and ARI against the number of clusters."""
     rows = sweep(at_home(results), "k")
-    rows = drawable("k-sweep", rows[rows["metric"].isin(_METRICS)], "runs that differ in clusters only")
+    rows = drawable("k-sweep", rows[rows["metric"].isin(SWEPT)], "runs that differ in clusters only")
     table = cells(rows)
     ticks = sorted({int(value) for value in table["k"]})
-    return _draw(table.assign(at=table["k"].astype("float64")), "clusters", ticks, [str(t) for t in ticks])
+    table = table.assign(at=table["k"].astype("float64"), line=_line_names(table))
+    return draw_sweep(table, "clusters", ticks, [str(tick) for tick in ticks])
 
 
 def neighbour_purity(results: pd.DataFrame) -> Figure:
@@ -69,10 +70,12 @@ def neighbour_purity(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw(table: pd.DataFrame, label: str, ticks: Sequence[int], labels: Sequence[str]) -> Figure:
-    """Draw metrics (columns of panels) of data sets (rows of panels) against the column `at`."""
-    table = table.assign(line=_line_names(table))
-    metrics = [metric for metric in _METRICS if metric in table and table[metric].notna().any()]
+def draw_sweep(table: pd.DataFrame, label: str, ticks: Sequence[int], labels: Sequence[str]) -> Figure:
+    """Draw ACC and ARI (columns of panels) of data sets (rows of panels) against the column `at`.
+
+    `table` is one of `summary.cells` with the columns `at` and `line`, the name of the line of a point.
+    """
+    metrics = [metric for metric in SWEPT if metric in table and table[metric].notna().any()]
     datasets = list(table["dataset"].unique())
     look = looks(table["line"])
     width = PAGE_WIDTH if len(metrics) > 1 else COLUMN_WIDTH
@@ -95,7 +98,7 @@ def _line_names(table: pd.DataFrame) -> pd.Series[str]:
     if table["method"].nunique() > 1:
         names = names + ", " + table["method"].astype(str).map(method_title)
     for column in ("reducer", "protocol", "head"):
-        if table[column].nunique(dropna=False) > 1:
+        if table.groupby(["encoder", "method"])[column].nunique(dropna=False).max() > 1:
             names = names + ", " + table[column].astype("string").fillna("no " + column)
     return names
 

@@ -1,4 +1,4 @@
-"""Figures of what is inside the clusters: their sizes, and the classes of their images."""
+"""Figure of the sizes of clusters."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.panels import heading, key, legend_below, panels
-from clusterprobe.report.style import COLUMN_WIDTH, GREY, INK, looks, percent_axis
-
-ANNOTATED_CLASSES = 15
-"""Largest number of classes whose confusion is printed as numbers."""
-
-_LARGE = 6.0
+from clusterprobe.report.panels import key, legend_below, panels
+from clusterprobe.report.style import COLUMN_WIDTH, GREY, looks, percent_axis
 
 
 def cluster_sizes(assignments: pd.DataFrame) -> Figure:
@@ -63,44 +58,3 @@ def _sorted_shares(part: pd.DataFrame) -> npt.NDArray[np.float64]:
         counts = np.bincount(seed["cluster"].to_numpy(dtype=np.int64), minlength=clusters)
         shares.append(np.sort(counts / counts.sum())[::-1])
     return np.asarray(shares)
-
-
-def confusion(counts: pd.DataFrame) -> Figure:
-    """Draw a class x class frame of image counts (row: class, column: class of the matched cluster).
-
-    `counts.attrs["title"]`, if it is there, is printed above.
-    """
-    values = counts.to_numpy(dtype=float)
-    if not values.size or values.sum() == 0:
-        raise UserError("figure 'confusion' has nothing to draw: the matrix holds no image")
-    totals = values.sum(axis=1, keepdims=True)
-    shares = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
-    rows, columns = [str(name) for name in counts.index], [str(name) for name in counts.columns]
-    longest = max(map(len, rows + columns))
-    side = COLUMN_WIDTH if len(rows) <= ANNOTATED_CLASSES else _LARGE
-    figure, axes = panels(1, 1, side, side * 0.87)
-    axis = axes[0, 0]
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
-    step = max(1, len(rows) // 50)
-    turned = 90 if longest > 2 else 0
-    axis.set_xticks(range(0, len(columns), step), columns[::step], rotation=turned)
-    axis.set_yticks(range(0, len(rows), step), rows[::step])
-    axis.grid(visible=False)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    heading(axis, str(counts.attrs.get("title", "")))
-    axis.set_xlabel("class of the cluster")
-    axis.set_ylabel("class of the image")
-    if len(rows) <= ANNOTATED_CLASSES:
-        for (row, column), share in np.ndenumerate(shares):
-            if values[row, column]:
-                colour = "white" if share > 0.55 else INK
-                axis.text(column, row, _share(share), ha="center", va="center", size=6, color=colour)
-    bar = figure.colorbar(image, ax=axis, shrink=0.8, pad=0.02, ticks=[0, 0.5, 1])
-    bar.ax.set_yticklabels(["0", "50", "100 %"])
-    bar.outline.set_visible(False)
-    return figure
-
-
-def _share(share: float) -> str:
-    return "<1" if share < 0.005 else f"{100 * share:.0f}"

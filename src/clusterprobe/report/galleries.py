@@ -33,12 +33,16 @@ nav a {{ display: inline-block; margin-right: .6rem; }}
 
 Images = npt.NDArray[np.int64]
 
+DISTANCE_CONFIDENCE = "one minus the distance to the nearest centre over that to the second nearest"
+HEAD_CONFIDENCE = "the probability of the cluster"
+"""What confidence means for methods with centres, and for those with a trained head."""
+
 
 @dataclass(frozen=True)
 class _Gallery:
     """What all sections need to show an image."""
 
-    distances: npt.NDArray[np.float32]
+    distances: npt.NDArray[np.float32] | None
     confidences: npt.NDArray[np.float32]
     ids: Sequence[str]
     labels: npt.NDArray[np.int64]
@@ -50,7 +54,7 @@ class _Gallery:
 def build_gallery(
     title: str,
     clusters: npt.NDArray[np.int32],
-    distances: npt.NDArray[np.float32],
+    distances: npt.NDArray[np.float32] | None,
     confidences: npt.NDArray[np.float32],
     ids: Sequence[str],
     labels: npt.NDArray[np.int64] | None,
@@ -60,14 +64,17 @@ def build_gallery(
     *,
     k: int | None = None,
     most_clusters: int = 60,
+    confidence_meaning: str = DISTANCE_CONFIDENCE,
 ) -> str:
     """Return a page that shows, per cluster, the images nearest to its centre, most and least confident.
 
     Arrays have one entry per image; `labels` are indices into `class_names`, -1 where there is none.
     `read_image` gets the position of an image. `k` is the number of clusters asked for: empty ones are
     listed. Of more than `most_clusters` clusters only the largest are shown, and the page says so.
+    `confidence_meaning` ends the sentence "Confidence is ..."; `distances` None: there are no centres.
     """
-    if not len(clusters) == len(distances) == len(confidences) == len(ids):
+    lengths = {len(clusters), len(confidences), len(ids), *([] if distances is None else [len(distances)])}
+    if len(lengths) > 1:
         raise ValueError("clusters, distances, confidences and ids differ in length")
     if not len(clusters):
         raise UserError(f"gallery {title!r} has nothing to show: there are no images")
@@ -76,10 +83,16 @@ def build_gallery(
     sizes = np.bincount(clusters, minlength=k or 0)
     shown = sorted(np.argsort(-sizes, kind="stable")[:most_clusters].tolist())
     sections = [_section(gallery, cluster, np.flatnonzero(clusters == cluster)) for cluster in shown]
-    return page(title, "\n".join([*_introduction(title, sizes, shown, gallery), *sections]), _STYLE)
+    return page(
+        title,
+        "\n".join([*_introduction(title, sizes, shown, gallery, confidence_meaning), *sections]),
+        _STYLE,
+    )
 
 
-def _introduction(title: str, sizes: npt.NDArray[np.int64], shown: list[int], gallery: _Gallery) -> list[str]:
+def _introduction(
+    title: str, sizes: npt.NDArray[np.int64], shown: list[int], gallery: _Gallery, meaning: str
+) -> list[str]:
     lines = [f"<h1>{text(title)}</h1>"]
     counts = f"{sizes.sum():,} images in {np.count_nonzero(sizes)} clusters."
     if len(shown) < len(sizes):
@@ -88,7 +101,7 @@ def _introduction(title: str, sizes: npt.NDArray[np.int64], shown: list[int], ga
     if empty:
         counts += f" Empty: {empty}."
     lines.append(f"<p>{counts}</p>")
-    legend = "Confidence is one minus the distance to the nearest centre over that to the second nearest."
+    legend = f"Confidence is {text(meaning)}."
     if (gallery.labels >= 0).any():
         legend += " A dashed frame marks an image of another class than most of its cluster."
     lines.append(f'<p class="note">{legend}</p>')
@@ -106,10 +119,12 @@ def _section(gallery: _Gallery, cluster: int, members: Images) -> str:
         facts += f", mostly <b>{text(_class_name(gallery, majority))}</b> ({100 * share:.0f} %)"
     confidences = gallery.confidences[members]
     rows = {
-        "Nearest to the centre": members[np.argsort(gallery.distances[members], kind="stable")],
         "Most confident": members[np.argsort(-confidences, kind="stable")],
         "Least confident": members[np.argsort(confidences, kind="stable")],
     }
+    if gallery.distances is not None:
+        nearest = members[np.argsort(gallery.distances[members], kind="stable")]
+        rows = {"Nearest to the centre": nearest} | rows
     body = "\n".join(
         f"<h3>{name}</h3>\n{_row(gallery, images[: gallery.per_row], majority)}"
         for name, images in rows.items()
@@ -126,7 +141,8 @@ def _item(gallery: _Gallery, image: int, majority: int) -> str:
     name = gallery.ids[image]
     words = _class_name(gallery, label) if label >= 0 else ""
     alt = f"{name}, {words}" if words else name
-    numbers = f"distance {gallery.distances[image]:.3g}, confidence {gallery.confidences[image]:.2f}"
+    distance = "" if gallery.distances is None else f"distance {gallery.distances[image]:.3g}, "
+    numbers = f"{distance}confidence {gallery.confidences[image]:.2f}"
     data, tiny = _embed(gallery.read_image(image))
     shape = ' class="tiny"' if tiny else ""
     other = ' class="other"' if label >= 0 and label != majority else ""

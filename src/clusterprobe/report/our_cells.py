@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,9 +73,9 @@ def places(
 def find_encoder(rows: pd.DataFrame, names: Sequence[str]) -> str | None:
     """Return the first encoder whose readable name is, or begins with the word, one of `names`."""
     present = [str(name) for name in rows["encoder"].unique()]
-    for wanted in (name.lower() for name in names):
+    for wanted in names:
         for name in present:
-            if name.lower() == wanted or name.lower().startswith(f"{wanted} "):
+            if re.match(rf"{re.escape(wanted)}(?![\w-])", name, re.IGNORECASE):
                 return name
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from clusterprobe.report.names import method_title
+from clusterprobe.report.names import SUPERVISED, method_title
 from clusterprobe.report.pages import page, simple_table, text
 from clusterprobe.report.selection import abroad, at_home, default_variant
 from clusterprobe.report.summary import cells, is_null, tidy
@@ -27,7 +27,8 @@ def build_overview(
 ) -> str:
     """Return the page.
 
-    `datasets`: name, splits ({split: number of images}), classes (number or null), skipped (number).
+    `datasets`: name, dataset (its name in the results, if another), splits ({split: number of images}),
+    classes (number or null), skipped (number).
     `encoders`: name, seen (in training: nothing, same, web images, text, labels), licence or null.
     `provenance`: versions ({package: version}), commit or null, dirty (bool or null), seeds (number).
     `links`: name, what (one sentence) and, if there is one, href.
@@ -50,12 +51,20 @@ def build_overview(
     return page(title, "\n".join(body))
 
 
-def headlines(results: pd.DataFrame, classes: Mapping[str, int] | None = None) -> list[str]:
+def headlines(
+    results: pd.DataFrame,
+    classes: Mapping[str, int] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> list[str]:
     """Return one sentence per data set, and per pair of data sets of a transfer: the best ACC, in context.
 
     `classes` gives the number of classes of data sets: runs with other numbers of clusters take no part.
+    Neither do methods that were trained with labels. `titles` gives the readable names of data sets. Both go
+    by the names in the results.
     """
     results = tidy(results)
+    results = results[~results["method"].isin(list(SUPERVISED))]
+    readable = dict(titles or {})
     found = []
     for rows, name in ((at_home(results), "ACC"), (abroad(results), "ACC-tr")):
         chosen = default_variant(rows, classes)
@@ -64,7 +73,9 @@ def headlines(results: pd.DataFrame, classes: Mapping[str, int] | None = None) -
         table = cells(chosen)
         for _, part in table.dropna(subset=["acc"]).groupby(["fit_dataset", "dataset"], sort=False):
             best = part.iloc[int(part["acc"].to_numpy(dtype=float).argmax())]
-            found.append(_headline(best.to_dict(), name, len(part)))
+            facts = best.to_dict()
+            named = {key: readable.get(facts[key], facts[key]) for key in ("fit_dataset", "dataset")}
+            found.append(_headline(facts | named, name, len(part)))
     return found
 
 
@@ -87,8 +98,13 @@ def _headline(best: Mapping[Any, Any], name: str, rivals: int) -> str:
 
 
 def _headlines(results: pd.DataFrame, datasets: Sequence[Mapping[str, Any]]) -> list[str]:
-    classes = {str(entry["name"]): int(entry["classes"]) for entry in datasets if entry.get("classes")}
-    sentences = headlines(results, classes)
+    titles = {str(entry.get("dataset", entry["name"])): str(entry["name"]) for entry in datasets}
+    classes = {
+        str(entry.get("dataset", entry["name"])): int(entry["classes"])
+        for entry in datasets
+        if entry.get("classes")
+    }
+    sentences = headlines(results, classes, titles)
     if not sentences:
         return ["<p>The images carry no labels: clusters are described, not scored.</p>"]
     return [f"<ul>{''.join(f'<li>{text(sentence)}</li>' for sentence in sentences)}</ul>"]

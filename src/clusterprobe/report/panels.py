@@ -44,10 +44,20 @@ def legend_below(figure: Figure, handles: list[Artist], width: float) -> None:
     """Put a legend under all panels, with as many columns as fit."""
     if not handles:
         return
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    fitting = max(1, int(width / (0.35 + 0.062 * longest)))
-    columns = min(len(handles), fitting)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], width)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=1.6)
+
+
+def legend_columns(labels: list[str], width: float) -> int:
+    """Return the largest number of columns in which a legend of these labels is no wider than `width` inches.
+
+    Entries fill columns one after the other, and the longest label of a column says how wide it is.
+    """
+    for columns in range(len(labels), 1, -1):
+        parts = np.array_split(np.array([len(label) for label in labels]), columns)
+        if sum(0.4 + 0.062 * int(part.max()) for part in parts) <= width:
+            return columns
+    return 1
 
 
 def heading(axes: Axes, text: str) -> None:

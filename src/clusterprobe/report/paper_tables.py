@@ -59,8 +59,9 @@ class Line:
 class PaperTable:
     """A table of a paper: rows, measures, and sentences printed below.
 
-    `per_pretext` are rows for each pretext encoder that no other row names, "{}" in a label is its name.
-    `home` is a data set whose published numbers are shown even if there are no runs on it.
+    `published_notes` are printed if published numbers are. `per_pretext` are rows for each pretext encoder
+    that no other row names, "{}" in a label is its name. `home` is the one data set (its name in the paper)
+    that the table is about: it is shown as published even if there are no runs on it, and no other one is.
     """
 
     paper: str
@@ -70,6 +71,7 @@ class PaperTable:
     measures: tuple[Measure, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    published_notes: tuple[str, ...] = ()
     per_pretext: tuple[Line, ...] = ()
     home: str | None = None
 
@@ -102,8 +104,8 @@ def build_paper_table(
     numbers = published(recipe.paper)
     numbers = numbers[numbers["table"] == recipe.table]
     known = places(results, classes or {}, published_as or {}, set(numbers["dataset"]))
-    if recipe.home and recipe.home not in {place.published for place in known}:
-        known.append(Place(None, recipe.home))
+    if recipe.home:
+        known = [place for place in known if place.published == recipe.home] or [Place(None, recipe.home)]
     found = [row for place in known for row in _rows_of(place, recipe, numbers, pretext)]
     theirs_shown = any(not cell.empty for row in found for cell in row.theirs)
     ours_shown = any(not cell.empty for row in found for cell in row.ours)
@@ -235,6 +237,7 @@ def _notes(
         backbones = {name for name in numbers["backbone"] if name}
         with_backbone = f", {min(backbones)}" if len(backbones) == 1 else ""
         notes.append(f"Published: {PAPER_TITLES[recipe.paper]}, {recipe.table}{with_backbone}.")
+        notes += recipe.published_notes
     counts = sorted(
         {cell.seeds for row in rows for cell in row.ours if not cell.empty and not row.line.best_run}
     )

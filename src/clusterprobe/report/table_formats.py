@@ -128,7 +128,7 @@ def _to_latex(table: Table) -> str:
 
 
 def _latex_header(header: str) -> str:
-    words = [escape_latex(word) for word in header.split(" ", 1)]
+    words = [escape_latex(word) for word in header.rsplit(" ", 1)]
     return words[0] if len(words) == 1 else r"\shortstack[r]{" + r"\\".join(words) + "}"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from clusterprobe.store.atomic import read_json
 from clusterprobe.store.provenance import git_state, machine, versions
@@ -23,7 +26,11 @@ def gather_provenance(logs: Path, ids: Iterable[str]) -> dict[str, Any]:
 
 
 def dataset_facts(datasets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the overview says of data sets: images per split, classes, images left out."""
+    """Return what the overview says of data sets: images per split, classes, images left out.
+
+    An entry gives `name` (readable), `dataset` (its name in the results, if another), `facts` ({split: path})
+    and, if all images have one, the `side` of the images.
+    """
     described = []
     for dataset in datasets:
         facts = {split: read_json(Path(path)) for split, path in dataset["facts"].items()}
@@ -31,12 +38,34 @@ def dataset_facts(datasets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
         described.append(
             {
                 "name": dataset["name"],
+                "dataset": dataset.get("dataset", dataset["name"]),
+                "side": dataset.get("side"),
                 "splits": {split: fact["rows"] for split, fact in facts.items()},
                 "classes": len(classes) if classes else None,
                 "skipped": sum(len(fact["skipped"]) for fact in facts.values()),
             }
         )
     return described
+
+
+def histories_frame(trainings: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return what trainings logged: encoder, encoder_seed, objective, epoch, name, value; a row per number.
+
+    A training gives `encoder` (readable), `encoder_seed`, `log` (path of its training.jsonl) and, so that
+    losses of several objectives stay apart, `objective`.
+    """
+    rows = []
+    for training in trainings:
+        fixed = {name: training.get(name, "") for name in ("encoder", "encoder_seed", "objective")}
+        for line in Path(training["log"]).read_text(encoding="utf-8").splitlines():
+            logged = json.loads(line)
+            epoch = logged.pop("epoch")
+            rows += [
+                fixed | {"epoch": epoch, "name": name, "value": float(value)}
+                for name, value in logged.items()
+                if isinstance(value, int | float)
+            ]
+    return pd.DataFrame(rows, columns=["encoder", "encoder_seed", "objective", "epoch", "name", "value"])
 
 
 def _words(path: Path) -> list[str]:

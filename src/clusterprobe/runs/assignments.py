@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clusterprobe.cluster.kmeans import Assignment
+from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.store.tables import read_table
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from clusterprobe.cluster.kmeans import Assignment
+from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.features.extract import Device, feature_blocks

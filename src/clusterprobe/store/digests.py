@@ -40,7 +40,8 @@ def import_closure(modules: Iterable[str]) -> set[str]:
 def module_path(name: str) -> Path:
     """Return the source file of a module of this package."""
     path = SOURCE.joinpath(*name.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    package = path / "__init__.py"  # a folder without it only holds data; a module may have its name
+    return package if package.exists() else path.with_suffix(".py")
 
 
 @dataclass(frozen=True)

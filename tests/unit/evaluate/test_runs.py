@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clusterprobe.cluster.kmeans import Assignment
+from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
 from clusterprobe.evaluate.runs import evaluate_run, neighbour_rows

@@ -11,6 +11,25 @@ import pytest
 
 CLASSES = {"digits": 10, "digits-shifted": 10}
 LEVELS = {"pixels": 0.66, "untrained network": 0.48, "SimCLR": 0.83, "SimCLR + CLD": 0.86}
+SCAN_LEVELS = {
+    ("pixels", "kmeans", "default"): 0.75,
+    ("simclr", "kmeans", "default"): 0.85,
+    ("simclr", "kmeans", "over-clustering"): 0.87,
+    ("simclr", "scan", "default"): 0.91,
+    ("simclr", "scan", "simclr-augmentation"): 0.88,
+    ("simclr", "scan", "over-clustering"): 0.92,
+    ("simclr", "scan", "neighbours-5"): 0.84,
+    ("simclr", "scan", "neighbours-10"): 0.89,
+    ("simclr", "scan", "neighbours-50"): 0.90,
+    ("simclr", "scan", "oracle-neighbours"): 0.97,
+    ("simclr", "selflabel", "default"): 0.95,
+    ("simclr", "selflabel", "simclr-augmentation"): 0.80,
+    ("simclr", "selflabel", "after-simclr-augmentation"): 0.93,
+    ("simclr", "selflabel", "over-clustering"): 0.955,
+    ("simclr", "selflabel", "threshold-0.9"): 0.94,
+    ("simclr", "selflabel", "threshold-0.95"): 0.945,
+    ("supervised", "linear", "default"): 0.985,
+}
 METHOD_GAIN = {"kmeans": 0.0, "spherical-kmeans": 0.01, "scan": 0.06}
 
 
@@ -26,6 +45,34 @@ def make_results(seeds: int = 3) -> pd.DataFrame:
             value = level + 0.12 - 0.004 * near
             rows.append(_row({"encoder": encoder, "split": "train"}, f"neighbour_purity@{near}", value))
     return pd.DataFrame(rows)
+
+
+def make_scan_results(seeds: int = 5) -> pd.DataFrame:
+    """Return results like those of digits-all: SCAN, self-labelling, their variants, a supervised row."""
+    draw = np.random.default_rng(1)
+    rows: list[dict[str, Any]] = []
+    for (encoder, method, variant), level in SCAN_LEVELS.items():
+        for seed in range(seeds):
+            k = 20 if variant == "over-clustering" else 10
+            cell = {"encoder": encoder, "method": method, "variant": variant, "k": k, "seed": seed}
+            cell |= {"dataset": "digits", "run": f"{encoder}-{method}-{variant}", "encoder_seed": seed}
+            trained = method != "kmeans"
+            cell |= {"reducer": None, "head": int(draw.integers(10))} if trained else {"reducer": "pca"}
+            values = _values(level + draw.normal(0, 0.01), k)
+            values |= {"top5": min(level + 0.05, 1.0)} if trained else {}
+            rows += [_row(cell, metric, value) for metric, value in values.items()]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def _scan_results() -> pd.DataFrame:
+    return make_scan_results()
+
+
+@pytest.fixture
+def scan_results(_scan_results: pd.DataFrame) -> pd.DataFrame:
+    """Results of SCAN on the digits, five seeds, free to be changed."""
+    return _scan_results.copy()
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +116,14 @@ def _metrics(cell: dict[str, Any], level: float, draw: np.random.Generator) -> I
     acc = level + METHOD_GAIN[cell["method"]] + draw.normal(0, 0.012) - 0.2 * away
     acc -= 0.0 if cell["dims"] is None else 0.3 / cell["dims"]
     acc += 0.03 * (cell["k"] - 10) / 10
-    values = {"acc": acc, "acc_val": acc + 0.004, "acc_majority": acc + 0.02, "ami": acc - 0.03}
-    values |= {"ari": acc - 0.1, "nmi": acc - 0.02, "clusters_used": float(cell["k"]), "entropy": 2.1}
-    values |= {"largest_share": 0.14, "chance_acc": 0.17, "inertia": 4000.0}
+    values = _values(acc, cell["k"]) | {"inertia": 4000.0}
     yield from (_row(cell, metric, value) for metric, value in values.items())
+
+
+def _values(acc: float, k: int) -> dict[str, float]:
+    values = {"acc": acc, "acc_val": acc + 0.004, "acc_majority": acc + 0.02, "ami": acc - 0.03}
+    values |= {"ari": acc - 0.1, "nmi": acc - 0.02, "clusters_used": float(k), "entropy": 2.1}
+    return values | {"largest_share": 0.14, "chance_acc": 0.17}
 
 
 def _row(cell: dict[str, Any], metric: str, value: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.galleries import THUMBNAIL, build_gallery
+from clusterprobe.report.galleries import HEAD_CONFIDENCE, THUMBNAIL, build_gallery
 
 ATTACKS = ["<img src=x onerror=alert(1)>.png", '"><img src=x onerror=alert(1)>.png', "' onerror='x.png"]
 
@@ -42,10 +42,11 @@ def gallery(
     clusters: list[int],
     labels: list[int] | None = None,
     ids: list[str] | None = None,
-    **options: int,
+    centres: bool = True,
+    **options: int | str,
 ) -> str:
     count = len(clusters)
-    distances: npt.NDArray[np.float32] = np.arange(count, 0, -1, dtype=np.float32)
+    distances: npt.NDArray[np.float32] | None = np.arange(count, 0, -1, dtype=np.float32) if centres else None
     return build_gallery(
         "Clusters <of> digits",
         np.array(clusters, dtype=np.int32),
@@ -69,6 +70,15 @@ def test_rows_are_nearest_most_and_least_confident() -> None:
     assert nearest == ["digit-3", "digit-2"]
     assert most == ["digit-3", "digit-2"]
     assert least == ["digit-0", "digit-1"]
+
+
+def test_clusters_of_a_head_have_no_centre_and_say_what_confidence_means() -> None:
+    page = gallery([0, 0, 0, 0], per_row=2, centres=False, confidence_meaning=HEAD_CONFIDENCE)
+    assert alts(page, 0) == ["digit-3", "digit-2", "digit-0", "digit-1"]
+    assert "Confidence is the probability of the cluster." in page
+    assert "centre" not in page
+    assert "distance" not in page
+    assert "one minus the distance" in gallery([0])
 
 
 def test_a_small_cluster_shows_its_own_images_only() -> None:

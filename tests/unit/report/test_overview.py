@@ -38,6 +38,21 @@ def test_other_numbers_of_clusters_take_no_part(results: pd.DataFrame) -> None:
     assert "clusters used 10" in headlines(rows, {"digits": 10})[0]
 
 
+def test_a_data_set_goes_by_its_title_and_is_found_by_its_name(scan_results: pd.DataFrame) -> None:
+    facts = {"splits": {"train": 1437, "test": 360}, "classes": 10, "skipped": 0}
+    datasets = [facts | {"name": "Handwritten digits", "dataset": "digits"}]
+    doubled = scan_results["k"] == 20
+    scan_results.loc[doubled, "variant"] = "default"
+    page = overview(scan_results, datasets=datasets)
+    assert "Handwritten digits, test split: ACC 95.1 ± " in page
+    assert "clusters used 10)" in page, "classes are looked up by the name in the results"
+
+
+def test_a_row_that_saw_labels_is_no_headline(scan_results: pd.DataFrame) -> None:
+    (sentence,) = headlines(scan_results, {"digits": 10})
+    assert "by simclr with self-labelling, best of 4" in sentence
+
+
 def test_one_seed_has_no_spread(one_seed: pd.DataFrame) -> None:
     assert all("±" not in sentence for sentence in headlines(one_seed))
 

@@ -77,3 +77,10 @@ def test_only_missing_labels_excuse_missing_metrics(
     found = unlabelled(rows[~rows["metric"].isin(absent)])
     assert found.get(("digits", "digits", "acc")) == reason
     assert ("digits", "digits", "clusters_used") not in found
+
+
+def test_an_oracle_is_no_point_of_a_sweep(scan_results: pd.DataFrame) -> None:
+    rows = at_home(tidy(scan_results))
+    assert set(sweep(rows, "k")["variant"]) == {"default", "over-clustering"}
+    oracle = rows[rows["variant"] == "oracle-neighbours"].assign(k=15)
+    assert 15 not in set(sweep(pd.concat([rows, oracle]), "k")["k"])

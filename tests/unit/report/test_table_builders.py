@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.table_builders import TABLES, build_table
+from clusterprobe.report.table_builders import RECIPES, build_table
 from clusterprobe.report.tables import check
 
 
@@ -13,7 +13,7 @@ def with_variants(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([results, default.assign(variant="whitened")])
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_table_has_no_empty_cell(name: str, results: pd.DataFrame, classes: dict[str, int]) -> None:
     table = build_table(name, with_variants(results), classes)
     check(table)
@@ -21,7 +21,7 @@ def test_every_table_has_no_empty_cell(name: str, results: pd.DataFrame, classes
     assert all(not cell.empty for row in table.rows for cell in row.cells)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_one_missing_value_makes_every_table_fail(
     name: str, results: pd.DataFrame, classes: dict[str, int]
 ) -> None:
@@ -104,3 +104,42 @@ def test_nothing_to_show_and_unknown_names_are_errors(results: pd.DataFrame) -> 
         build_table("transfer", results[results["dataset"] == "digits"])
     with pytest.raises(UserError, match="did you mean 'clustering'"):
         build_table("clusterings", results)
+
+
+def test_a_supervised_row_stands_apart_and_outdoes_none(
+    scan_results: pd.DataFrame, classes: dict[str, int]
+) -> None:
+    first = pd.concat([scan_results[scan_results["method"] == "linear"], scan_results]).drop_duplicates()
+    groups = build_table("clustering", first, classes).groups()
+    assert [heading for heading, _ in groups] == [
+        "digits, test split, 10 clusters",
+        "digits, test split, trained with labels: the upper row, no clustering",
+    ]
+    assert [row.labels for row in groups[1][1]] == [("supervised", "linear classifier (labels)")]
+
+
+def test_an_oracle_is_named_and_outdoes_none(scan_results: pd.DataFrame, classes: dict[str, int]) -> None:
+    table = build_table("variants", scan_results, classes)
+    oracles = [row for row in table.rows if "oracle" in row.labels[2]]
+    assert [row.compared for row in oracles] == [False]
+    assert all(row.compared for row in table.rows if "oracle" not in row.labels[2])
+    assert any(note.startswith("Oracle: labels were used") for note in table.notes)
+    plain = scan_results[scan_results["variant"] != "oracle-neighbours"]
+    assert not any("Oracle" in note for note in build_table("variants", plain, classes).notes)
+
+
+def test_heads_that_differ_from_seed_to_seed_are_one_row(
+    scan_results: pd.DataFrame, classes: dict[str, int]
+) -> None:
+    chosen = scan_results[(scan_results["method"] == "scan") & (scan_results["variant"] == "default")]
+    assert chosen["head"].nunique() > 1
+    table = build_table("clustering", scan_results, classes)
+    (row,) = [row for row in table.rows if row.labels == ("simclr", "SCAN")]
+    assert row.cells[0].seeds == 5
+    assert row.cells[0].mean == pytest.approx(chosen.loc[chosen["metric"] == "acc", "value"].mean())
+
+
+def test_heads_of_one_seed_are_rows_of_their_own(scan_results: pd.DataFrame, classes: dict[str, int]) -> None:
+    scan = scan_results[(scan_results["method"] == "scan") & (scan_results["variant"] == "default")]
+    both = pd.concat([scan.assign(head=0), scan.assign(head=1)])
+    assert [row.labels[-1] for row in build_table("clustering", both, classes).rows] == ["0", "1"]

@@ -11,7 +11,7 @@ import pytest
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.paper import compile_paper
-from clusterprobe.report.table_builders import TABLES, build_table
+from clusterprobe.report.table_builders import RECIPES, TABLES, build_table
 from clusterprobe.report.table_formats import render, save_table
 from clusterprobe.report.tables import Cell, Column, Row, Table
 
@@ -78,6 +78,31 @@ def test_a_reason_becomes_a_dash_with_a_footnote() -> None:
     assert "ami: the images carry no labels" in rendered.csv
 
 
+def test_dashes_with_one_reason_share_a_mark_and_the_table_says_so() -> None:
+    columns = tuple(Column(name, name) for name in ("A", "B", "C", "D"))
+    cells = (Cell(None, reason="one"), Cell(0.5), Cell(None, reason="one"), Cell(None, reason="two"))
+    rendered = render(Table("t", "T", ("Row",), columns, (Row(("x",), cells),)))
+    assert rendered.html.count('<sup class="mark">a</sup>') == 1
+    assert rendered.html.count('<sup class="mark">b</sup>') == 1
+    assert rendered.html.count("–</span>") == 3
+    assert r"x & --\rlap{\textsuperscript{a}} & 50.0 & -- & --\rlap{\textsuperscript{b}} \\" in rendered.tex
+    for text in (rendered.html, rendered.tex):
+        assert "A mark at a dash holds for the dashes to its right." in text
+    assert "holds for the dashes" not in render(small(Cell(None, reason="one"))).tex
+
+
+def test_a_table_of_labels_alone_renders() -> None:
+    rendered = render(Table("t", "T", ("Operation", "Interval"), (), (Row(("rotate", "−30 to 30"), ()),)))
+    assert r"rotate & $-$30 to 30 \\" in rendered.tex
+    assert ">−30 to 30</th>" in rendered.html
+
+
+def test_long_headers_break_before_their_last_word() -> None:
+    column = Column("Train images published", "n", "count")
+    rendered = render(Table("t", "T", ("Row",), (column,), (Row(("x",), (Cell(5.0),)),)))
+    assert r"\shortstack[r]{Train images\\published}" in rendered.tex
+
+
 def test_an_empty_cell_stops_rendering(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("t.tex", "t.html", "t.csv")]
     with pytest.raises(UserError, match="row 'digits / SimCLR / 0', column 'AMI'"):
@@ -110,12 +135,16 @@ def test_equal_results_give_equal_bytes(results: pd.DataFrame) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("name", [*TABLES, "nasty"])
 def test_the_tabular_compiles_alone(
-    name: str, results: pd.DataFrame, classes: dict[str, int], tmp_path: Path
+    name: str, results: pd.DataFrame, scan_results: pd.DataFrame, tmp_path: Path
 ) -> None:
     default = results[results["variant"] == "default"]
     frame = pd.concat([results, default.assign(variant="whitened")])
+    if name not in RECIPES:
+        frame = scan_results.assign(dataset="cifar10", fit_dataset="cifar10")
+    facts = [{"name": "cifar10", "splits": {"train": 50000, "test": 10000}, "classes": 10, "side": 32}]
+    options = {"published_as": {"cifar10": "CIFAR10"}, "facts": facts}
     nasty = small(Cell(0.5, 0.1), Cell(None, reason=NASTY), label=NASTY)
-    table = nasty if name == "nasty" else build_table(name, frame, classes)
+    table = nasty if name == "nasty" else build_table(name, frame, {"digits": 10, "cifar10": 10}, **options)
     (tmp_path / "table.tex").write_text(render(table).tex, encoding="utf-8")
     document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
     (tmp_path / "alone.tex").write_text(document, encoding="utf-8")

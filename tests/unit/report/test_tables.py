@@ -36,6 +36,13 @@ def test_empty_cells_take_no_part() -> None:
     assert marks(rows_of(Cell(None, reason="none"), Cell(0.1), Cell(0.2)), 0, ACC) == ["", "", "best"]
 
 
+def test_a_row_that_is_not_compared_takes_no_part() -> None:
+    best, other = rows_of(Cell(0.9, 0.5), Cell(0.8, 0.01))
+    apart = Row(best.labels, best.cells, compared=False)
+    third = Row(("third",), (Cell(0.7, 0.01),))
+    assert marks([apart, other, third], 0, ACC) == ["", "best", ""]
+
+
 def test_negative_values_can_be_best() -> None:
     assert marks(rows_of(Cell(-0.02), Cell(-0.01)), 0, ACC) == ["", "best"]
 
@@ -48,6 +55,7 @@ def test_negative_values_can_be_best() -> None:
         (-0.0001, "percent", "0.0"),
         (-0.012, "percent", "-1.2"),
         (10.0, "count", "10"),
+        (1281167.0, "count", "1,281,167"),
         (9.8, "count", "9.8"),
         (2.3026, "number", "2.3"),
     ],

@@ -46,6 +46,13 @@ def test_the_closure_is_transitive_and_nothing_more(package: Path) -> None:
     assert import_closure(["clusterprobe.low"]) == {"clusterprobe.low", "clusterprobe.lowest"}
 
 
+def test_a_folder_of_data_may_have_the_name_of_a_module(package: Path) -> None:
+    (package / "lowest").mkdir()
+    (package / "lowest" / "numbers.csv").touch()
+    digests.read_source.cache_clear()
+    assert import_closure(["clusterprobe.low"]) == {"clusterprobe.low", "clusterprobe.lowest"}
+
+
 def test_comments_layout_and_docstrings_change_nothing(package: Path) -> None:
     before = _digest(package)
     _edit(package / "low.py", '"""Add."""', '"""Add two numbers."""  # kindly')

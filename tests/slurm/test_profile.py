@@ -1,0 +1,113 @@
+"""The workflow through `--profile slurm`: whole runs, failures, retries, GPUs."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from project import REPOSITORY
+from submitted import tiny
+
+# Two jobs that need more than they ask for at first, with the profile and nothing else.
+HUNGRY = """
+rule all:
+    input: "memory.txt", "time.txt"
+
+rule memory:
+    output: "memory.txt"
+    resources: mem_mb=lambda wildcards, attempt: 400 * 2 ** (attempt - 1), runtime=5
+    shell: "python3 -c 'import time; x = bytearray(400 * 2 ** 20); time.sleep(8)'; echo {resources.mem_mb} > {output}"
+
+rule time:
+    output: "time.txt"
+    resources: mem_mb=400, runtime=lambda wildcards, attempt: 2 ** (attempt - 1)
+    shell: "sleep 80; echo {resources.runtime} > {output}"
+"""
+
+
+def read_yaml(path):
+    return yaml.safe_load((REPOSITORY / path).read_text(encoding="utf-8"))
+
+
+def test_the_default_profile_overrides_nothing():
+    """Snakemake lays profiles/default over the profile that was asked for, key by key."""
+    profile, default = read_yaml("slurm/config.yaml"), read_yaml("profiles/default/config.yaml")
+    assert {key: profile.get(key) for key in default} == default
+
+
+def test_a_whole_run_goes_through_slurm(submit):
+    """The profile as it is; a GPU request comes to the jobs that can use one, and to no other."""
+    slurm = submit(tiny(compute={"memory_mb": 1000, "batch_size": 32, "gpus": 1}))
+    expected = sum(slurm.project.jobs().values())
+    assert expected <= 12
+    for script in ("train_encoder", "extract_features", "fit_kmeans"):
+        slurm.project.edit(
+            f"workflow/scripts/{script}.py",
+            lambda text: text.replace(
+                "with job(snakemake)",
+                'import os\n\nDEVICES = os.environ.get("CUDA_VISIBLE_DEVICES")\nwith job(snakemake)',
+                1,
+            ).replace("snakemake):\n", "snakemake):\n    print('devices:', DEVICES)\n", 1),
+        )
+    slurm.run()
+    assert slurm.states() == ["COMPLETED"] * expected
+    for report in ("results.parquet", "overview.html", "report.html", "tables/clustering.html"):
+        assert (slurm.folder / "reports/tiny" / report).exists()
+    assert slurm.project.jobs() == {}
+
+    def devices(rule):
+        return {path.read_text().split("devices: ")[1].split()[0] for path in logs(rule)}
+
+    def logs(rule):
+        return slurm.project.found(f"data/logs/{rule}/**/*.log")
+
+    assert devices("train_encoder") <= {"0", "1"}
+    assert devices("extract_features") <= {"0", "1"}
+    assert devices("fit_kmeans") == {"None"}
+
+
+def test_a_failing_job_is_reported_with_its_logs(submit):
+    """Through the example of a site profile, with the names of this site."""
+    slurm = submit(tiny())
+    site = (REPOSITORY / "slurm/site-example.yaml").read_text(encoding="utf-8")
+    names = {"my-account": "physics", ": cpu": ": main", ": gpu": ": main", "a100": "fake"}
+    for name, ours in names.items():
+        assert name in site
+        site = site.replace(name, ours)
+    (slurm.folder / "slurm/site.yaml").write_text(site, encoding="utf-8")
+    slurm.project.edit(
+        "workflow/scripts/index_dataset.py",
+        lambda text: text + '\nraise RuntimeError("this index is broken")\n',
+    )
+    result = slurm.run("--profile", "slurm/site.yaml", "--retries", "0", ok=False)
+    assert result.code == 1
+    assert set(slurm.states()) == {"FAILED"}
+    assert "Error in rule index_dataset" in result.text
+    assert "this index is broken" in result.text
+    number = slurm.jobs[0]["JobId"]
+    assert f"SLURM-job '{number}' failed" in result.text
+    [slurm_log] = slurm.project.folder.glob(f".snakemake/slurm_logs/rule_index_dataset/**/{number}.log")
+    assert str(slurm_log) in result.text
+    for log in slurm.project.found("data/logs/index_dataset/**/*.log"):
+        assert str(log.relative_to(slurm.folder)) in result.text
+
+
+@pytest.mark.slow
+def test_out_of_memory_and_out_of_time_are_sent_again_with_more(submit):
+    slurm = submit(tiny())
+    (slurm.folder / "Snakefile").write_text(HUNGRY, encoding="utf-8")
+    slurm.run()
+    assert (slurm.folder / "memory.txt").read_text() == "800\n"
+    assert (slurm.folder / "time.txt").read_text() == "2\n"
+    ended = sorted((job["JobState"], job["TimeLimit"]) for job in slurm.jobs)
+    assert ended == [("COMPLETED", "2"), ("COMPLETED", "5"), ("FAILED", "5"), ("TIMEOUT", "1")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_the_default_experiment_goes_through_slurm(submit):
+    slurm = submit(None)
+    expected = sum(slurm.project.jobs().values())
+    slurm.run()
+    assert slurm.states() == ["COMPLETED"] * expected
+    assert (slurm.folder / "reports/digits/report.html").exists()
+    assert slurm.project.jobs() == {}
