@@ -15,7 +15,8 @@ rule all:
 rule memory:
     output: "memory.txt"
     resources: mem_mb=lambda wildcards, attempt: 400 * 2 ** (attempt - 1), runtime=5
-    shell: "python3 -c 'import time; x = bytearray(400 * 2 ** 20); time.sleep(8)'; echo {resources.mem_mb} > {output}"
+    shell: "python3 -c 'import time; eaten = bytearray(400 * 2 ** 20); time.sleep(8)' && "
+           "echo {resources.mem_mb} > {output}"
 
 rule time:
     output: "time.txt"

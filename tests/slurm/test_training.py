@@ -76,9 +76,9 @@ def tensors(saved):
 
 @pytest.mark.slow
 def test_training_saves_before_its_time_limit_and_the_next_job_goes_on(submit):
-    """51 steps of a second each do not fit into the first job, which has one minute."""
+    """54 steps of a second each do not fit into the first job, which has one minute."""
     values = tiny(
-        encoders={"simclr": SIMCLR | {"epochs": 17, "batch_size": 30}},
+        encoders={"simclr": SIMCLR | {"epochs": 27, "batch_size": 30}},
         compute={"memory_mb": 1000, "runtime_minutes": 1},
     )
     slurm = submit(values)

@@ -115,13 +115,20 @@ def build_paper_table(
             f"table {name!r} has nothing to show: the results hold no runs of {methods}; leave it out"
         )
     shown = [row for row in found if theirs_shown or row.line.method]
+    uneven = len(_seed_counts(shown)) > 1
     rows = tuple(
-        Row(row.line.labels, _cells(row, theirs_shown, ours_shown), row.group, row.line.compared)
+        Row(
+            (*row.line.labels, *([_seeds(row)] if uneven else [])),
+            _cells(row, theirs_shown, ours_shown),
+            row.group,
+            row.line.compared,
+        )
         for row in shown
     )
+    headers = (*recipe.headers, *(["Seeds"] if uneven else []))
     columns = _columns(recipe.measures, theirs_shown, ours_shown)
     notes = _notes(recipe, shown, numbers, theirs_shown, ours_shown)
-    return Table(name, recipe.title, recipe.headers, columns, rows, notes)
+    return Table(name, recipe.title, headers, columns, rows, notes)
 
 
 def _rows_of(
@@ -227,6 +234,17 @@ def _columns(measures: tuple[Measure, ...], theirs_shown: bool, ours_shown: bool
     return (*columns, *(metric_column(metric) for metric in companions))
 
 
+def _seed_counts(rows: list[_Found]) -> list[int]:
+    """Return the numbers of seeds that rows of ours are means over, each once."""
+    means = [row for row in rows if not row.line.best_run]
+    return sorted({cell.seeds for row in means for cell in row.ours if not cell.empty})
+
+
+def _seeds(row: _Found) -> str:
+    counts = [cell.seeds for cell in row.ours if not cell.empty]
+    return str(max(counts)) if counts else "–"
+
+
 def _notes(
     recipe: PaperTable, rows: list[_Found], numbers: pd.DataFrame, theirs_shown: bool, ours_shown: bool
 ) -> tuple[str, ...]:
@@ -238,9 +256,7 @@ def _notes(
         with_backbone = f", {min(backbones)}" if len(backbones) == 1 else ""
         notes.append(f"Published: {PAPER_TITLES[recipe.paper]}, {recipe.table}{with_backbone}.")
         notes += recipe.published_notes
-    counts = sorted(
-        {cell.seeds for row in rows for cell in row.ours if not cell.empty and not row.line.best_run}
-    )
+    counts = _seed_counts(rows)
     if ours_shown:
         number = f"over {counts[0]} seeds" if len(counts) == 1 else "over seeds"
         notes.append("Ours: one seed." if counts == [1] else f"Ours: mean ± standard deviation {number}.")

@@ -37,7 +37,7 @@ _STEPS = PaperTable(
             "selflabel",
             "after-simclr-augmentation",
         ),
-        Line((f"SCAN, {_STRONG}", "none"), "SCAN-Loss (SimCLR)", "scan"),
+        Line((f"SCAN, {_STRONG}", "none"), "SCAN-Loss (RA)", "scan"),
         Line((f"SCAN, {_STRONG}", _STRONG), "(1) Self-Labeling (RA)", "selflabel"),
     ),
     (_MAPPED,),

@@ -1,8 +1,8 @@
 """The GPUs of this machine, handed out so that every job has its own.
 
-Snakemake counts GPUs but does not say which one a job gets. Here a device belongs to the process that
-holds the lock of its name. The locks are abstract Unix sockets, which exist in
-memory only and vanish with their process, also where several folders or users share the machine.
+Snakemake counts GPUs but does not say which one a job gets. Here a device belongs to the process
+that holds the lock of its name. The locks are abstract Unix sockets: they exist in memory only, vanish with
+their process, and hold for all folders and users of the machine.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def visible_devices(
 def own_devices(count: int, among: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
     """Hold `count` GPUs, or all if there are fewer, and name them in CUDA_VISIBLE_DEVICES.
 
-    Waits while others hold them; where there are none, changes nothing. Enter it before CUDA is used for the first time. `among`: which GPUs there
-    are; None looks.
+    Waits while others hold them; where there are none, changes nothing. Enter it before CUDA is used for
+    the first time. `among`: which GPUs there are; None looks.
     """
     among = visible_devices() if among is None else among
     with ExitStack() as stack:
@@ -77,7 +77,8 @@ def _lock(name: str, stack: ExitStack) -> bool:
 
 def _set_for_now(name: str, value: str, stack: ExitStack) -> None:
     before = os.environ.get(name)
-    stack.callback(os.environ.pop, name, None)
-    if before is not None:
+    if before is None:
+        stack.callback(os.environ.pop, name, None)
+    else:
         stack.callback(os.environ.__setitem__, name, before)
     os.environ[name] = value

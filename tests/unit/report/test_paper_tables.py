@@ -122,6 +122,16 @@ def test_over_clustering_takes_the_majority_map_of_twice_the_clusters(scan_resul
     assert cell(table, "acc_val", "SCAN + self-labelling, 2 × clusters").reason == reason
 
 
+def test_unequal_numbers_of_seeds_get_a_column(scan_results: pd.DataFrame) -> None:
+    fewer = scan_results[(scan_results["variant"] != "simclr-augmentation") | (scan_results["seed"] < 3)]
+    table = build_table("scan-table-1", fewer, COUNTS)
+    assert table.label_headers == ("Clustering", "Self-labelling", "Seeds")
+    assert [row.labels[-1] for row in table.rows] == ["5", "3", "3", "5", "5", "5"]
+    table = build_table("scan-table-3", on_cifar(scan_results[scan_results["seed"] < 2]), COUNTS, **CIFAR)
+    assert "Seeds" not in table.label_headers, "the best run is no mean"
+    assert "Ours: mean ± standard deviation over 2 seeds." in table.notes
+
+
 def test_the_supervised_row_and_prior_work_stand_apart(scan_results: pd.DataFrame) -> None:
     groups = dict(build_table("scan-table-3", on_cifar(scan_results), COUNTS, **CIFAR).groups())
     assert list(groups) == [

@@ -61,8 +61,9 @@ def test_devices_are_named_while_they_are_held():
 
 def test_what_the_environment_names_is_handed_out(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
-    with own_devices(1) as first, own_devices(1) as second:
-        assert (first, second) == (("6",), ("7",))
+    with own_devices(1) as held:
+        assert held == ("6",)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "6"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "6,7"
 
 
@@ -104,18 +105,23 @@ def test_other_processes_hold_other_devices_and_a_killed_one_holds_none():
             process.communicate()
 
 
-def test_two_that_want_both_do_not_wait_for_each_other():
-    order = []
+def test_who_waits_for_two_does_not_keep_one():
+    got = []
 
-    def both(name: str) -> None:
-        for _ in range(3):
-            with own_devices(2, ("0", "1")) as held:
-                order.append((name, held))
+    def wait_for(count: int, *among: str) -> threading.Thread:
+        def wait() -> None:
+            with own_devices(count, among) as held:
+                got.append(held)
 
-    threads = [threading.Thread(target=both, args=(name,)) for name in "ab"]
-    for thread in threads:
+        thread = threading.Thread(target=wait, daemon=True)
         thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    assert len(order) == 6
+        return thread
+
+    with own_devices(1, ("1",)):
+        both = wait_for(2, "0", "1")
+        both.join(0.2)
+        one = wait_for(1, "0")
+        one.join(10)
+        assert got == [("0",)]
+    both.join(10)
+    assert got == [("0",), ("0", "1")]
