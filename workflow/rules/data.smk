@@ -54,7 +54,7 @@ rule index_dataset:
         runtime=runtime,
     params:
         definition=lambda w: PLAN.datasets[w.dataset].definition.model_dump(
-            mode="json", exclude={"shards", "title"}
+            mode="json", exclude={"shards", "title", "published_as"}
         ),
         stamp=lambda w: location_stamp(PLAN.datasets[w.dataset].definition),
         code=digest("index_dataset.py"),

@@ -7,6 +7,12 @@ CLASS_FACTS = {
     for name in PLAN.config.fit
     if PLAN.dataset(name).definition.labelled
 }
+TABLE_FACTS = cells.overview(PLAN)["datasets"]
+PUBLISHED_AS = {
+    dataset.name: dataset.definition.published_as
+    for dataset in PLAN.datasets.values()
+    if dataset.definition.published_as
+}
 DEFAULT_RUNS = [cells.shown_run(PLAN, run) for run in targets.default_runs(PLAN)]
 
 
@@ -16,9 +22,18 @@ def caption(kind, name):
 
 
 def figure_runs(wildcards):
-    """The runs whose assignments a figure shows: of every encoder for sizes, of the last one for confusion."""
-    chosen = {"cluster-sizes": DEFAULT_RUNS, "confusion": DEFAULT_RUNS[-1:]}
-    return chosen.get(wildcards.figure, [])
+    """The runs whose assignments a figure shows: all for sizes, one for confusions (of a method, or the last)."""
+    if wildcards.figure == "cluster-sizes":
+        return DEFAULT_RUNS
+    kind, _, method = wildcards.figure.partition("-")
+    if kind != "confusion":
+        return []
+    return [shown for shown in DEFAULT_RUNS if method in ("", shown["method"])][-1:]
+
+
+def figure_histories(wildcards):
+    """The trainings whose course a figure shows."""
+    return cells.histories(PLAN) if wildcards.figure == "training-curves" else []
 
 
 def figure_files(wildcards):
@@ -29,7 +44,7 @@ rule make_table:
     """One table as LaTeX, HTML and CSV; a table with an empty cell is an error."""
     input:
         results=f"reports/{EXPERIMENT}/results.parquet",
-        facts=list(CLASS_FACTS.values()),
+        facts=[path for dataset in TABLE_FACTS for path in dataset["facts"].values()],
     output:
         tex=f"reports/{EXPERIMENT}/tables/{{table}}.tex",
         html=report(
@@ -48,7 +63,9 @@ rule make_table:
         mem_mb=memory,
         runtime=runtime,
     params:
-        facts=CLASS_FACTS,
+        classes=CLASS_FACTS,
+        facts=TABLE_FACTS,
+        published_as=PUBLISHED_AS,
         caption=lambda w: caption("table", w.table),
         code=digest("make_table.py"),
     script:
@@ -60,6 +77,7 @@ rule draw_figure:
     input:
         results=f"reports/{EXPERIMENT}/results.parquet",
         runs=figure_files,
+        histories=lambda w: [history["log"] for history in figure_histories(w)],
     output:
         pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
         png=report(
@@ -78,6 +96,7 @@ rule draw_figure:
         runtime=runtime,
     params:
         runs=figure_runs,
+        histories=figure_histories,
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),
     script:

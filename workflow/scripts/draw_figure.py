@@ -4,15 +4,17 @@ from pathlib import Path
 
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
+from clusterprobe.report.traces import histories_frame
 from clusterprobe.store.jobs import job
 from clusterprobe.store.tables import read_table
 
 with job(snakemake):
-    name, runs = snakemake.wildcards.figure, snakemake.params.runs
+    name, params = snakemake.wildcards.figure, snakemake.params
     readers = {
         "results": lambda: read_table(Path(snakemake.input.results)).to_pandas(),
-        "assignments": lambda: sizes_frame(runs),
-        "counts": lambda: confusion_frame(runs[0]),
+        "assignments": lambda: sizes_frame(params.runs),
+        "counts": lambda: confusion_frame(params.runs[0]),
+        "histories": lambda: histories_frame(params.histories),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
     save_figure(draw_figure(name, data), Path(snakemake.output.pdf), Path(snakemake.output.png))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterprobe.config import paths
+from clusterprobe.config.encoders import TrainedEncoder
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
 
@@ -177,6 +178,7 @@ def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
     name = plan.title("encoder", run.encoder)
     return {
         "encoder": f"{name}, {run.method}" if run.method in HEAD_METHODS else name,
+        "method": run.method,
         "dataset": run.dataset.name,
         "split": split,
         "assignments": paths.assignments(run),
@@ -186,6 +188,23 @@ def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
         "location": paths.location(run.dataset, split),
         "facts": paths.facts(run.dataset, "train"),
     }
+
+
+def histories(plan: Plan) -> list[dict[str, Any]]:
+    """Return every training that the default runs hang on, and where its history lies."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in plan.runs.values():
+        for member in run.members if run.variant == "default" else ():
+            encoder: PlannedEncoder | None = member.features.encoder
+            while encoder is not None and isinstance(encoder.definition, TrainedEncoder):
+                found[encoder.id] = {
+                    "encoder": plan.title("encoder", encoder.name),
+                    "encoder_seed": encoder.seed,
+                    "objective": encoder.definition.objective.name,
+                    "log": f"data/encoders/{encoder.id}/training.jsonl",
+                }
+                encoder = encoder.start
+    return list(found.values())
 
 
 def shown_files(shown: dict[str, Any]) -> list[str]:
@@ -200,6 +219,7 @@ def overview(plan: Plan) -> dict[str, Any]:
         "datasets": [
             {
                 "name": plan.title("dataset", dataset.name),
+                "dataset": dataset.name,
                 "facts": {split: paths.facts(dataset, split) for split in dataset.splits},
             }
             for dataset in plan.datasets.values()

@@ -22,6 +22,7 @@ class _Dataset(Strict):
     )
     shards: int = Field(1, ge=1, description="number of feature shards (and extraction jobs) per split")
     title: str | None = Field(None, description="name in tables and figures; the key itself if not given")
+    published_as: str | None = Field(None, description="name in published tables, e.g. CIFAR10; null: none")
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -124,7 +125,17 @@ Dataset = Annotated[
 ]
 
 # Where a data set lies, and how it is cut for extraction or named in tables, is not what it is.
-_NOT_IDENTITY = {"path", "splits", "root", "download", "shards", "title", "labelled", "verify"}
+_NOT_IDENTITY = {
+    "path",
+    "splits",
+    "root",
+    "download",
+    "shards",
+    "title",
+    "published_as",
+    "labelled",
+    "verify",
+}
 
 
 def dataset_identity(dataset: Dataset) -> dict[str, Any]:

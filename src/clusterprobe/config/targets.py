@@ -8,7 +8,8 @@ from clusterprobe.config.planned import Plan, Run
 def report_targets(plan: Plan) -> list[str]:
     """Return every declared file of the report, the HTML page around them apart."""
     folder = f"reports/{plan.config.name}"
-    targets = [f"{folder}/results.parquet", f"{folder}/overview.html", f"{folder}/cost.html"]
+    pages = ("results.parquet", "overview.html", "cost.html", "provenance.json")
+    targets = [f"{folder}/{page}" for page in pages]
     targets += [
         f"{folder}/tables/{name}.{suffix}" for name in tables(plan) for suffix in ("tex", "html", "csv")
     ]
@@ -49,7 +50,7 @@ def galleries(plan: Plan) -> list[Run]:
 
 
 def main_run(plan: Plan, encoder: str) -> Run | None:
-    """Return the first run on an encoder (for a head: on the network that it belongs to) that is `default`."""
+    """Return the first run on an encoder (for a head: on its network) with the variant `default`."""
     return next(
         (run for run in plan.runs.values() if (run.network, run.variant) == (encoder, "default")), None
     )

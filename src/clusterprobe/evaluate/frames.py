@@ -66,4 +66,6 @@ def confusion_frame(run: Mapping[str, Any]) -> pd.DataFrame:
         k = int(max(train.cluster.max(), block.cluster.max())) + 1
         counts = contingency(train.cluster, train_labels, k, len(classes))
         total += confusion(block.cluster, labels, hungarian_then_greedy_map(counts), len(classes))
-    return pd.DataFrame(total, index=pd.Index(classes), columns=pd.Index(classes))
+    frame = pd.DataFrame(total, index=pd.Index(classes), columns=pd.Index(classes))
+    frame.attrs["title"] = f"{run['encoder']}, {run['dataset']}/{run['split']}"
+    return frame

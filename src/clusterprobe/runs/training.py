@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,6 +95,8 @@ def run_training(
     write_text(folder / "training.jsonl", "".join(f"{line}\n" for line in trained.log))
     save_encoder(folder, _canonical(trained, definition, preprocessing, heads))
     state.unlink(missing_ok=True)
+    with suppress(OSError):
+        state.parent.rmdir()
 
 
 def _sized(definition: Mapping[str, Any], facts: Path) -> dict[str, Any]:
