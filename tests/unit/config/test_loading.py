@@ -73,6 +73,34 @@ def test_every_mistake_names_key_value_and_choice(
         load_config(_with(change), Path("config"))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v["encoders"]["scan"].update(start="simcrl"), "encoders.scan.start: 'simcrl'.*'simclr'"),
+        (
+            lambda v: v["encoders"]["scan"].update(start="selflabel"),
+            "scan.start: goes round in a circle: scan",
+        ),
+        (lambda v: v["clusterings"].append({"method": "scan"}), "name the encoders trained by 'scan'.*scan"),
+        (
+            lambda v: v["clusterings"].append({"method": "scan", "encoders": ["simclr"]}),
+            "'simclr' is not defined; did you mean|'simclr' is not defined; choose one of: scan",
+        ),
+        (
+            lambda v: v["clusterings"].append(
+                {"method": "scan", "encoders": ["scan"], "reducers": [{"dims": 3}]}
+            ),
+            "`reducers` and `options` have no meaning for 'scan'",
+        ),
+    ],
+)
+def test_mistakes_around_heads_are_named(change: Callable[[dict[str, Any]], object], message: str) -> None:
+    values = read_yaml(Path("config/config.yaml"))
+    change(values)
+    with pytest.raises(UserError, match=message):
+        load_config(values, Path("config"))
+
+
 def test_an_empty_entry_comes_from_the_catalogue() -> None:
     config = load_config(_with(lambda v: v.update(datasets={"digits": None})), Path("config"))
     assert config.datasets["digits"] is not None

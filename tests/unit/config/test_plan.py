@@ -32,10 +32,32 @@ def test_one_hyper_parameter_changes_its_chain_only(values: dict[str, Any]) -> N
     encoders["simclr"]["epochs"] = 7
     plan, changed = _plan(), _plan(encoders=encoders)
     kept = set(plan.encoders) & set(changed.encoders)
-    assert {plan.encoders[key].name for key in kept} == set(encoders) - {"simclr"}
+    assert {plan.encoders[key].name for key in kept} == {"pixels", "random"}
     kept_runs = set(plan.runs) & set(changed.runs)
-    assert {plan.runs[key].encoder for key in kept_runs} == set(encoders) - {"simclr"}
-    assert not any(plan.runs[key].encoder == "simclr" for key in kept_runs)
+    assert {plan.runs[key].network for key in kept_runs} == {"pixels", "random"}
+
+
+def test_heads_go_on_from_the_encoder_of_their_seed_and_tables_show_its_name() -> None:
+    run = next(run for run in _plan().runs.values() if run.method == "selflabel")
+    for seed, member in enumerate(run.members):
+        selflabel = member.features.encoder
+        assert selflabel.start is not None
+        assert selflabel.start.neighbours is not None
+        assert selflabel.start.neighbours.features.encoder == selflabel.root
+        assert [(link.name, link.seed) for link in (selflabel, selflabel.start, selflabel.root)] == [
+            ("selflabel", seed),
+            ("scan", seed),
+            ("simclr", seed),
+        ]
+    assert run.encoder == "simclr"
+
+
+def test_another_number_of_clusters_is_another_network(values: dict[str, Any]) -> None:
+    both = [{"method": "scan", "encoders": ["scan"], "factors": [1, 2]}]
+    runs = list(_plan(clusterings=both).runs.values())
+    ids = [{member.features.encoder.id for member in run.members} for run in runs]
+    assert len(runs) == 2
+    assert not ids[0] & ids[1]
 
 
 def test_another_seed_adds_encoders_and_keeps_the_fits(values: dict[str, Any]) -> None:
