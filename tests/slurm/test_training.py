@@ -10,6 +10,7 @@ import pytest
 import torch
 from cluster import free_ports
 from project import SIMCLR
+from safetensors.torch import load_file
 from submitted import tiny
 
 from clusterprobe.train.__main__ import main
@@ -21,6 +22,8 @@ export GLOO_SOCKET_IFNAME=lo OMP_NUM_THREADS=1
   --rdzv-backend=c10d --rdzv-endpoint=127.0.0.1:{port} \
   -m clusterprobe.train {job} && echo trained on $SLURMD_NODENAME
 """
+
+OBJECTIVE = "src/clusterprobe/objectives/simclr.py"
 
 # Every step takes a while and leaves a line: which job took it.
 SLOW_STEP = """
@@ -75,6 +78,23 @@ def tensors(saved):
 
 
 @pytest.mark.slow
+def test_a_job_with_two_gpus_trains_in_two_processes(submit):
+    slurm = submit(tiny(compute={"memory_mb": 2000, "gpus": 2}))
+    slurm.project.edit(OBJECTIVE, lambda text: text.replace("-> Loss:\n", "-> Loss:" + SLOW_STEP, 1))
+    goal = ("--until", "train_encoder")
+    slurm.project.run(*goal)
+    alone = load_file(slurm.project.one("data/encoders/simclr-*/weights.safetensors"))
+    steps = slurm.folder / "steps.txt"
+    count = len(steps.read_text().split())
+    slurm.project.run("--delete-all-output", *goal)
+    slurm.run(*goal)
+    assert slurm.states() == ["COMPLETED"] * 2
+    assert len(steps.read_text().split()) == count + 2 * count
+    together = load_file(slurm.project.one("data/encoders/simclr-*/weights.safetensors"))
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_training_saves_before_its_time_limit_and_the_next_job_goes_on(submit):
     """54 steps of a second each do not fit into the first job, which has one minute."""
     values = tiny(
@@ -82,8 +102,7 @@ def test_training_saves_before_its_time_limit_and_the_next_job_goes_on(submit):
         compute={"memory_mb": 1000, "runtime_minutes": 1},
     )
     slurm = submit(values)
-    objective = "src/clusterprobe/objectives/simclr.py"
-    slurm.project.edit(objective, lambda text: text.replace("-> Loss:\n", "-> Loss:" + SLOW_STEP, 1))
+    slurm.project.edit(OBJECTIVE, lambda text: text.replace("-> Loss:\n", "-> Loss:" + SLOW_STEP, 1))
     slurm.project.run("--until", "train_encoder")
     weights = slurm.project.one("data/encoders/simclr-*/weights.safetensors")
     undisturbed = slurm.project.hashes("data/encoders")

@@ -1,34 +1,31 @@
 """Train one encoder, going on where a killed job left off."""
 
-import os
 import sys
 from pathlib import Path
 
-from clusterprobe.runs.training import Ingredients, run_training
+from clusterprobe.runs.processes import train_in_processes
 from clusterprobe.store.jobs import job
-from clusterprobe.train.interrupt import TrainingInterrupted
+from clusterprobe.store.scheduler import seconds_left
 
 with job(snakemake):
-    given = snakemake.input
-    made_from = Ingredients(
-        Path(given.manifest),
-        Path(given.location),
-        Path(given.facts),
-        Path(given.start[0]).parent if given.get("start") else None,
-        Path(given.neighbours) if given.get("neighbours") else None,
+    given, resources = snakemake.input, snakemake.resources
+    start, neighbours = given.get("start"), given.get("neighbours")
+    exit_code = train_in_processes(
+        resources.gpu,
+        snakemake.params.definition,
+        {
+            "manifest": given.manifest,
+            "location": given.location,
+            "facts": given.facts,
+            "start": str(Path(start[0]).parent) if start else None,
+            "neighbours": neighbours,
+        },
+        str(Path(snakemake.output.record).parent),
+        snakemake.params.state,
+        seconds_left=seconds_left(resources.runtime),
+        code=snakemake.params.code,
+        workers=resources.workers,
+        device=resources.device,
     )
-    try:
-        run_training(
-            snakemake.params.definition,
-            made_from,
-            Path(snakemake.output.record).parent,
-            Path(snakemake.params.state),
-            code=snakemake.params.code,
-            workers=snakemake.resources.workers,
-            device=snakemake.resources.device,
-            # Only a scheduler enforces the runtime.
-            deadline_seconds=60 * snakemake.resources.runtime if "SLURM_JOB_ID" in os.environ else None,
-        )
-    except TrainingInterrupted as interruption:
-        print(interruption, file=sys.stderr)
-        sys.exit(interruption.exit_code)
+    if exit_code:
+        sys.exit(exit_code)

@@ -33,6 +33,7 @@ from clusterprobe.store.arrays import load_arrays
 from clusterprobe.store.atomic import read_json, write_text
 from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.state import fingerprint
+from clusterprobe.train import distributed
 from clusterprobe.train.job import Data, Trained, build_networks, train_encoder
 from clusterprobe.train.objective import Networks
 from clusterprobe.train.state import Checkpoint
@@ -72,7 +73,7 @@ def run_training(
     """Train on the images of a manifest and write record, weights, heads and training.jsonl to `folder`.
 
     The resume state at `state` belongs to this definition, code and content only, and is removed once the
-    outputs are written. Raises TrainingInterrupted when stopped by a signal or the deadline.
+    outputs are written, both by the first of several processes. Raises TrainingInterrupted when stopped by a signal or the deadline.
     """
     images = read_manifest(made_from.manifest)
     definition = _sized(definition, made_from.facts)
@@ -92,6 +93,8 @@ def run_training(
         deadline_seconds=deadline_seconds,
         device=device,
     )
+    if distributed.rank() > 0:
+        return
     write_text(folder / "training.jsonl", "".join(f"{line}\n" for line in trained.log))
     save_encoder(folder, _canonical(trained, definition, preprocessing, heads))
     state.unlink(missing_ok=True)

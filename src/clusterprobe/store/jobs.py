@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.store.devices import own_devices
 from clusterprobe.store.provenance import recorded
 
 
@@ -26,7 +27,10 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         terminal = _redirect(handle.fileno())
         facts = {"rule": snakemake.rule, "wildcards": dict(snakemake.wildcards.items())}
         try:
-            with recorded(log.with_suffix(".provenance.json"), **facts) as record:
+            with (
+                own_devices(_gpus(snakemake)),
+                recorded(log.with_suffix(".provenance.json"), **facts) as record,
+            ):
                 yield record
         except UserError as error:
             traceback.print_exc()
@@ -40,6 +44,14 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
             sys.stderr.flush()
             os.dup2(terminal, 1)
             os.dup2(terminal, 2)
+
+
+def _gpus(snakemake: Any) -> int:
+    """Return how many GPUs a job takes: those it asked for; outside Slurm at least one, if it can use any."""
+    wanted = getattr(snakemake.resources, "gpu", None)
+    if wanted is None or getattr(snakemake.resources, "device", "auto") == "cpu":
+        return 0
+    return int(wanted) if "SLURM_JOB_ID" in os.environ else max(1, int(wanted))
 
 
 def _redirect(target: int) -> int:

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from clusterprobe.config.errors import UserError
 from clusterprobe.store.jobs import job
 
-wildcards = {"run": "kmeans-1"}
-snakemake = SimpleNamespace(log=[sys.argv[1]], rule="fit_kmeans", wildcards=wildcards)
+snakemake = SimpleNamespace(
+    log=[sys.argv[1]], rule="fit_kmeans", wildcards={"run": "kmeans-1"}, resources=SimpleNamespace()
+)
 with job(snakemake) as record:
     print("working")
     import os; os.system("echo from a child")

@@ -1,0 +1,60 @@
+"""GPUs of this machine: so many jobs at once as there are, each with its own. The GPUs are made up."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from project import Project, small_experiment, write_pictures
+
+# Inside the job of one shard: which devices it has, and from when to when.
+NOTE_DEVICES = """
+    import os, time
+    since = time.time()
+    time.sleep(1.5)
+    with open("devices.txt", "a") as devices:
+        print(os.environ.get("CUDA_VISIBLE_DEVICES"), since, time.time(), file=devices)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    datasets = {"pictures": {"kind": "folder", "path": "images", "shards": 2}}
+    project = Project.create(tmp_path / "project", small_experiment("gpus", datasets))
+    write_pictures(project.folder / "images")
+    project.edit("workflow/scripts/extract_features.py", lambda text: text.rstrip("\n") + NOTE_DEVICES)
+    return project
+
+
+def test_every_job_has_a_gpu_of_its_own(project: Project) -> None:
+    goal = ("--cores", "4", "--until", "extract_features")
+    project.run(*goal, CUDA_VISIBLE_DEVICES="6,7")
+    jobs = [line.split() for line in (project.folder / "devices.txt").read_text().splitlines()]
+    assert len(jobs) == 4
+    assert {device for device, *_ in jobs} == {"6", "7"}
+    for device in ("6", "7"):
+        times = sorted((float(since), float(until)) for own, since, until in jobs if own == device)
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
+    assert project.jobs(*goal) == {}, "the machine is no reason to run again"
+
+
+@pytest.mark.parametrize(
+    ("devices", "compute", "expected"),
+    [
+        ("6,7", {}, 1),
+        ("6,7", {"gpus": 2}, 2),
+        ("6", {"gpus": 2}, 1),
+        ("", {"gpus": 1}, 0),
+        ("6", {"device": "cpu"}, 0),
+    ],
+)
+def test_what_a_job_gets_follows_from_the_machine(
+    devices: str, compute: dict[str, object], expected: int, project: Project
+) -> None:
+    datasets = {"pictures": {"kind": "folder", "path": "images", "shards": 2}}
+    project.configure(small_experiment("gpus", datasets, compute={"memory_mb": 1000} | compute))
+    said = project.run("--dry-run", "--until", "extract_features", CUDA_VISIBLE_DEVICES=devices).text
+    [_, *rules] = said.split("rule extract_features:")
+    assert len(rules) == 4
+    assert all(f" gpu={expected}," in rule for rule in rules), said
