@@ -5,6 +5,8 @@ CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Every job imports its libraries: without compiled bytecode each import would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo demo-all test test-all lint format docs paper report lock ci-deps clean
 
@@ -18,7 +20,7 @@ $(BIN)/.installed: envs/requirements.lock pyproject.toml
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; give one by: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes envs/requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

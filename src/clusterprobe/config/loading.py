@@ -68,7 +68,12 @@ def _expand(value: Any) -> Any:
         return {key: _expand(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_expand(entry) for entry in value]
-    return os.path.expandvars(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    expanded = os.path.expandvars(value)
+    if "$" in expanded:
+        raise UserError(f"{value}: set this environment variable, or give the path in the configuration")
+    return expanded
 
 
 def _check_names(config: Config) -> None:

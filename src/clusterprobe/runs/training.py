@@ -73,7 +73,8 @@ def run_training(
     """Train on the images of a manifest and write record, weights, heads and training.jsonl to `folder`.
 
     The resume state at `state` belongs to this definition, code and content only, and is removed once the
-    outputs are written, both by the first of several processes. Raises TrainingInterrupted when stopped by a signal or the deadline.
+    outputs are written; of several processes the first writes. Raises TrainingInterrupted when stopped by a
+    signal or the deadline.
     """
     images = read_manifest(made_from.manifest)
     definition = _sized(definition, made_from.facts)

@@ -123,6 +123,16 @@ def test_catalogues_take_paths_from_the_environment(tmp_path: Path, monkeypatch:
     assert dataset.path == "/some/where/all"
 
 
+def test_an_environment_variable_that_is_not_set_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLUSTERPROBE_PICTURES", raising=False)
+    (tmp_path / "datasets.yaml").write_text("pictures: {kind: folder, path: $CLUSTERPROBE_PICTURES/all}\n")
+    values = _with(lambda v: v.update(datasets={"pictures": None}, fit=["pictures"]))
+    with pytest.raises(UserError, match=r"CLUSTERPROBE_PICTURES.*set this environment variable"):
+        load_config(values, tmp_path)
+
+
 def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("name: [1,\nseeds: 2\n")
     with pytest.raises(UserError, match=r"(?s)x\.yaml is not valid YAML.*line 1"):
