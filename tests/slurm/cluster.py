@@ -172,8 +172,9 @@ class Cluster:
 
     def _daemon(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}-{len(self._daemons)}.log").open("wb") as log:
+            # Daemons end with the process that started them, however that ends.
             process = subprocess.Popen(
-                [name, *arguments],
+                ["setpriv", "--pdeathsig", "TERM", name, *arguments],
                 env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -16,13 +16,12 @@ class Submitted:
 
     def __init__(self, project: Project, cluster: Cluster) -> None:
         self.project, self.folder, self.cluster = project, project.folder, cluster
+        project.environment |= cluster.environment
 
     def run(self, *arguments: str, ok: bool = True, **environment: str) -> Result:
         """Run snakemake with the profile of the repository to its end."""
         before = len(self.cluster.ended_jobs())
-        result = self.project.run(
-            "--profile", "slurm", *arguments, *IN_A_HURRY, ok=ok, **self.cluster.environment, **environment
-        )
+        result = self.project.run("--profile", "slurm", *IN_A_HURRY, *arguments, ok=ok, **environment)
         self.jobs = self.cluster.ended_jobs()[before:]
         return result
 

@@ -14,8 +14,8 @@ def test_two_nodes_hand_out_devices_and_only_on_request(cluster):
     show = ("sh", "-c", "echo $SLURMD_NODENAME:$CUDA_VISIBLE_DEVICES")
     one_each = cluster.run("srun", "-N2", "-n2", "--gpus-per-node=1", *show)
     assert sorted(one_each.split()) == ["n1:0", "n2:0"]
-    assert cluster.run("srun", "-n1", "--gpus=fake:2", *show).split() == ["n1:0,1"]
-    assert cluster.run("srun", "-n1", *show).split() == ["n1:"]
+    assert cluster.run("srun", "-n1", "--gpus=fake:2", *show).strip().endswith(":0,1")
+    assert cluster.run("srun", "-n1", *show).strip().endswith(":")
 
 
 def test_leaving_ends_daemons_and_jobs(cluster, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from cluster import free_ports
 from project import SIMCLR
 from safetensors.torch import load_file
-from submitted import tiny
+from submitted import IN_A_HURRY, tiny
 
 from clusterprobe.train.__main__ import main
 
@@ -121,6 +121,29 @@ def test_training_saves_before_its_time_limit_and_the_next_job_goes_on(submit):
     assert len(by_job) == count, "no step was lost or taken twice"
     assert len(set(by_job)) == 2
     assert slurm.project.hashes("data/encoders") == undisturbed
+
+
+@pytest.mark.slow
+def test_a_job_that_is_put_back_into_the_queue_goes_on_where_it_was(submit):
+    """What Slurm does with preempted jobs where it may."""
+    slurm = submit(tiny(encoders={"simclr": SIMCLR | {"epochs": 10, "batch_size": 30}}))
+    slurm.project.edit(OBJECTIVE, lambda text: text.replace("-> Loss:\n", "-> Loss:" + SLOW_STEP, 1))
+    slurm.project.environment["SECONDS_PER_STEP"] = "1"
+    steps = slurm.folder / "steps.txt"
+
+    def taken():
+        return steps.read_text().split() if steps.exists() else []
+
+    with slurm.project.running("--profile", "slurm", *IN_A_HURRY, "--until", "train_encoder") as run:
+        slurm.project.wait_for(lambda: len(taken()) > 5, run)
+        [job] = set(taken())
+        slurm.cluster.run("scontrol", "requeue", job)
+        show = ("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}")
+        slurm.project.wait_for(lambda: slurm.cluster.run(*show) == "PENDING\n", run)
+        assert len(taken()) < 15
+        slurm.cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+        assert run.wait(300) == 0
+    assert taken() == [job] * 20, "no step was lost or taken twice"
 
 
 def _slurm_logs(slurm):

@@ -51,7 +51,7 @@ rule assign_clusters:
     resources:
         mem_mb=memory,
         runtime=runtime,
-        gpu=COMPUTE.gpus,
+        gpu=gpus,
         workers=COMPUTE.workers,
         device=COMPUTE.device,
         batch_size=COMPUTE.batch_size,

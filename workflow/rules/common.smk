@@ -1,5 +1,6 @@
 # Only the wiring of the configuration: the plan says what there is, paths say where.
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.stamps import location_stamp
 from clusterprobe.config.targets import report_targets
+from clusterprobe.store.devices import visible_devices
 from clusterprobe.store.digests import code_digest
 
 try:
@@ -46,6 +48,14 @@ def memory(wildcards, attempt):
 def runtime(wildcards, attempt):
     """Twice the time at every retry."""
     return COMPUTE.runtime_minutes * 2 ** (attempt - 1)
+
+
+def gpus(wildcards):
+    """How many GPUs a job takes: on a cluster those asked for; here at least one, as far as there are any."""
+    if COMPUTE.device == "cpu":
+        return 0
+    on_cluster = workflow.non_local_exec or "SLURM_JOB_ID" in os.environ
+    return COMPUTE.gpus if on_cluster else min(max(1, COMPUTE.gpus), len(visible_devices()))
 
 
 def report_files():

@@ -24,6 +24,8 @@ from clusterprobe.runs.training import Ingredients, run_training
 from clusterprobe.train import distributed
 from clusterprobe.train.interrupt import KEYBOARD_EXIT_CODE, TIME_LIMIT_EXIT_CODE, TrainingInterrupted
 
+# torchrun takes these over and leaves them so.
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -60,6 +62,7 @@ def train_in_processes(
 
 def _launch(processes: int, order: str) -> int:
     command = ["--standalone", f"--nproc-per-node={processes}", "-m", __name__, order]
+    before = {number: signal.getsignal(number) for number in _HANDLED}
     try:
         run(parse_args(command))  # type: ignore[no-untyped-call]
     except SignalException as stopped:
@@ -68,6 +71,9 @@ def _launch(processes: int, order: str) -> int:
     except ChildFailedError as failed:
         # Whoever failed first says why; the others were then stopped.
         return max(1, failed.get_first_failure()[1].exitcode)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 

@@ -28,7 +28,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
         facts = {"rule": snakemake.rule, "wildcards": dict(snakemake.wildcards.items())}
         try:
             with (
-                own_devices(_gpus(snakemake)),
+                own_devices(getattr(snakemake.resources, "gpu", 0)),
                 recorded(log.with_suffix(".provenance.json"), **facts) as record,
             ):
                 yield record
@@ -44,14 +44,6 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
             sys.stderr.flush()
             os.dup2(terminal, 1)
             os.dup2(terminal, 2)
-
-
-def _gpus(snakemake: Any) -> int:
-    """Return how many GPUs a job takes: those it asked for; outside Slurm at least one, if it can use any."""
-    wanted = getattr(snakemake.resources, "gpu", None)
-    if wanted is None or getattr(snakemake.resources, "device", "auto") == "cpu":
-        return 0
-    return int(wanted) if "SLURM_JOB_ID" in os.environ else max(1, int(wanted))
 
 
 def _redirect(target: int) -> int:
