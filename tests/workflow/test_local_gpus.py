@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
-from project import Project, small_experiment, write_pictures
+from project import Project, experiment, small_experiment, write_pictures
 
 # Inside the job of one shard: which devices it has, and from when to when.
 NOTE_DEVICES = """
@@ -40,21 +41,20 @@ def test_every_job_has_a_gpu_of_its_own(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "compute", "expected"),
+    ("devices", "compute", "extracting", "training"),
     [
-        ("6,7", {}, 1),
-        ("6,7", {"gpus": 2}, 2),
-        ("6", {"gpus": 2}, 1),
-        ("", {"gpus": 1}, 0),
-        ("6", {"device": "cpu"}, 0),
+        ("6,7", {}, 1, 1),
+        ("6,7", {"gpus": 2}, 1, 2),
+        ("6", {"gpus": 2}, 1, 1),
+        ("", {"gpus": 2}, 0, 0),
+        ("6", {"device": "cpu", "gpus": 1}, 0, 0),
     ],
 )
 def test_what_a_job_gets_follows_from_the_machine(
-    devices: str, compute: dict[str, object], expected: int, project: Project
+    devices: str, compute: dict[str, object], extracting: int, training: int, project: Project
 ) -> None:
-    datasets = {"pictures": {"kind": "folder", "path": "images", "shards": 2}}
-    project.configure(small_experiment("gpus", datasets, compute={"memory_mb": 1000} | compute))
-    said = project.run("--dry-run", "--until", "extract_features", CUDA_VISIBLE_DEVICES=devices).text
-    [_, *rules] = said.split("rule extract_features:")
-    assert len(rules) == 4
-    assert all(f" gpu={expected}," in rule for rule in rules), said
+    project.configure(experiment(compute={"memory_mb": 1000} | compute))
+    said = project.run("--dry-run", CUDA_VISIBLE_DEVICES=devices).text
+    for rule, expected in (("extract_features", extracting), ("train_encoder", training)):
+        asked = re.findall(rf"^rule {rule}:(?:\n .*)*\n    resources:.* gpu=(\d+)", said, re.MULTILINE)
+        assert set(asked) == {str(expected)}, said

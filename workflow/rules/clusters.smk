@@ -51,7 +51,7 @@ rule assign_clusters:
     resources:
         mem_mb=memory,
         runtime=runtime,
-        gpu=gpus,
+        gpu=min(1, GPUS),
         workers=COMPUTE.workers,
         device=COMPUTE.device,
         batch_size=COMPUTE.batch_size,

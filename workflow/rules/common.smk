@@ -1,6 +1,5 @@
 # Only the wiring of the configuration: the plan says what there is, paths say where.
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,17 @@ except UserError as error:
 
 EXPERIMENT = PLAN.config.name
 COMPUTE = PLAN.config.compute
+
+# Under a scheduler jobs ask for `compute.gpus`. On this machine every job that can use a GPU gets one, and so many
+# run at once; where there is none they get none, as the number of GPUs bounds what a job can ask for.
+GPUS = COMPUTE.gpus
+if workflow.nodes is None and not workflow.remote_exec:
+    GPUS = max(1, GPUS)
+    if "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", len(visible_devices()))
+if COMPUTE.device == "cpu":
+    GPUS = 0
+
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 
 
@@ -48,14 +58,6 @@ def memory(wildcards, attempt):
 def runtime(wildcards, attempt):
     """Twice the time at every retry."""
     return COMPUTE.runtime_minutes * 2 ** (attempt - 1)
-
-
-def gpus(wildcards):
-    """How many GPUs a job takes: on a cluster those asked for; here at least one, as far as there are any."""
-    if COMPUTE.device == "cpu":
-        return 0
-    on_cluster = workflow.non_local_exec or "SLURM_JOB_ID" in os.environ
-    return COMPUTE.gpus if on_cluster else min(max(1, COMPUTE.gpus), len(visible_devices()))
 
 
 def report_files():

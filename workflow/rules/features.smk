@@ -40,7 +40,7 @@ rule extract_features:
     resources:
         mem_mb=memory,
         runtime=runtime,
-        gpu=gpus,
+        gpu=min(1, GPUS),
         workers=COMPUTE.workers,
         device=COMPUTE.device,
         batch_size=COMPUTE.batch_size,

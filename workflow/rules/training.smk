@@ -40,7 +40,7 @@ rule train_encoder:
     resources:
         mem_mb=memory,
         runtime=runtime,
-        gpu=gpus,
+        gpu=GPUS,
         workers=COMPUTE.workers,
         device=COMPUTE.device,
     params:

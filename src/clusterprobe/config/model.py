@@ -118,7 +118,11 @@ class Compute(Strict):
     """Where and how fast, never what: no value here changes a result or starts a run again."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there is one")
-    gpus: int = Field(0, ge=0, description="GPUs that a training or extraction job asks the scheduler for")
+    gpus: int = Field(
+        0,
+        ge=0,
+        description="GPUs of a training job, one process for each; extraction and head assignment use one",
+    )
     workers: int = Field(0, ge=0, description="image decoding processes per job")
     batch_size: int = Field(256, ge=1, description="images per forward pass of extraction")
     threads: int = Field(1, ge=1, description="CPU threads of training, extraction and clustering jobs")
