@@ -61,7 +61,8 @@ class SeedClusters:
 
 def assignments_table(parts: Sequence[SplitAssignment]) -> pa.Table:
     """Return the table of all parts, one block of rows after another."""
-    return pa.concat_tables([_block(part) for part in parts])
+    ids = {path: read_manifest(path).ids for path in {part.manifest for part in parts}}
+    return pa.concat_tables([_block(part, ids[part.manifest]) for part in parts])
 
 
 def read_assignments(path: Path) -> Iterator[SeedClusters]:
@@ -82,8 +83,7 @@ def read_assignments(path: Path) -> Iterator[SeedClusters]:
         )
 
 
-def _block(part: SplitAssignment) -> pa.Table:
-    ids = read_manifest(part.manifest).ids
+def _block(part: SplitAssignment, ids: tuple[str, ...]) -> pa.Table:
     same = len(ids)
     columns = {
         "dataset": [part.dataset] * same,
