@@ -31,6 +31,15 @@ def figure_runs(wildcards):
     return [shown for shown in DEFAULT_RUNS if method in ("", shown["method"])][-1:]
 
 
+def table_runs(wildcards):
+    """The runs whose assignments a table shows."""
+    return DEFAULT_RUNS if wildcards.table == "confusions" else []
+
+
+def table_files(wildcards):
+    return sorted({file for shown in table_runs(wildcards) for file in cells.shown_files(shown)})
+
+
 def figure_histories(wildcards):
     """The trainings whose course a figure shows."""
     return cells.histories(PLAN) if wildcards.figure == "training-curves" else []
@@ -45,6 +54,7 @@ rule make_table:
     input:
         results=f"reports/{EXPERIMENT}/results.parquet",
         facts=[path for dataset in TABLE_FACTS for path in dataset["facts"].values()],
+        runs=table_files,
     output:
         tex=f"reports/{EXPERIMENT}/tables/{{table}}.tex",
         html=report(
@@ -66,6 +76,7 @@ rule make_table:
         classes=CLASS_FACTS,
         facts=TABLE_FACTS,
         published_as=PUBLISHED_AS,
+        runs=table_runs,
         caption=lambda w: caption("table", w.table),
         code=digest("make_table.py"),
     script:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from clusterprobe.evaluate.frames import largest_confusions
 from clusterprobe.report.table_builders import build_table
 from clusterprobe.report.table_formats import save_table
 from clusterprobe.report.traces import dataset_facts
 from clusterprobe.store.atomic import read_json
 from clusterprobe.store.jobs import job
 from clusterprobe.store.tables import read_table
+
+CONFUSIONS = 5
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
@@ -17,5 +20,6 @@ with job(snakemake):
         {name: len(read_json(Path(path))["classes"]) for name, path in params.classes.items()},
         published_as=params.published_as,
         facts=dataset_facts(params.facts),
+        confusions=[largest_confusions(shown, CONFUSIONS) for shown in params.runs],
     )
     save_table(table, Path(output.tex), Path(output.html), Path(output.csv))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from clusterprobe.cluster.matching import hungarian_then_greedy_map
 from clusterprobe.config.errors import UserError
-from clusterprobe.evaluate.clustering import confusion
+from clusterprobe.evaluate.clustering import confusion, top_confusions
 from clusterprobe.evaluate.metrics import contingency
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.runs.assignments import SeedClusters, read_assignments
@@ -69,3 +69,22 @@ def confusion_frame(run: Mapping[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame(total, index=pd.Index(classes), columns=pd.Index(classes))
     frame.attrs["title"] = f"{run['encoder']}, {run['dataset']}/{run['split']}"
     return frame
+
+
+def largest_confusions(run: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the `title` of a run and, as `found`, its `number` most frequent confusions over all seeds.
+
+    Each says `truth` and `predicted` (class names), `images` and the `share` of the images of its class; see
+    `confusion_frame`.
+    """
+    frame = confusion_frame(run)
+    found = [
+        {
+            "truth": str(frame.index[pair.truth]),
+            "predicted": str(frame.columns[pair.predicted]),
+            "images": pair.images,
+            "share": pair.share,
+        }
+        for pair in top_confusions(frame.to_numpy(), number)
+    ]
+    return {"title": frame.attrs["title"], "found": found}

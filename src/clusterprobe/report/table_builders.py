@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
+from clusterprobe.report.confusion_table import build_confusion_table
 from clusterprobe.report.fact_tables import (
     FACT_TABLES,
     FactTable,
@@ -34,6 +36,9 @@ from clusterprobe.report.tables import COMPANION_NOTE, Cell, Column, Row, Table,
 Classes = Mapping[str, int]
 Record = Mapping[Any, Any]
 Reasons = Mapping[tuple[str, str, str], str]
+
+LABEL_FREE = ("clusters_used", "largest_share", "entropy")
+"""What a table prints of images that carry no labels."""
 
 _COMPANIONS = ("clusters_used", "largest_share", "chance_acc")
 
@@ -77,7 +82,12 @@ RECIPES = {
 }
 """The tables that any experiment can have."""
 
-TABLES: dict[str, Recipe | PaperTable | FactTable] = {**RECIPES, **SCAN_TABLES, **FACT_TABLES}
+TABLES: dict[str, Recipe | PaperTable | FactTable] = {
+    **RECIPES,
+    "confusions": FactTable(CONFUSIONS),
+    **SCAN_TABLES,
+    **FACT_TABLES,
+}
 """Every table by name."""
 
 _LABELS = {
@@ -102,6 +112,7 @@ def build_table(
     pretext: str | None = None,
     facts: Sequence[Mapping[str, Any]] = (),
     operations: Intervals | None = None,
+    confusions: Sequence[Mapping[str, Any]] = (),
 ) -> Table:
     """Return the table `name` of a frame of results.
 
@@ -110,11 +121,14 @@ def build_table(
     a number of clusters is. Tables of papers print published numbers beside ours for the data sets in
     `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
     first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
-    (name -> interval; those of the code if not given) for tables of augmentations.
+    (name -> interval; those of the code if not given) for tables of augmentations, `confusions` (see
+    `build_confusion_table`) for the table of that name.
     """
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
     recipe = TABLES[name]
+    if name == "confusions":
+        return build_confusion_table(name, confusions)
     if name == "scan-table-s1":
         return build_dataset_table(name, facts, published_as)
     if name == "scan-table-s2":
@@ -125,11 +139,13 @@ def build_table(
 
 
 def _build(name: str, recipe: Recipe, results: pd.DataFrame, classes: Classes) -> Table:
-    rows = recipe.select(results, classes)
+    rows, reasons = recipe.select(results, classes), unlabelled(results)
+    if _without_labels(rows, reasons):
+        recipe = replace(recipe, title="Clusters of images without labels", metrics=LABEL_FREE)
     rows = rows[rows["metric"].isin(recipe.metrics)]
     if rows.empty:
         raise UserError(f"table {name!r} has nothing to show: the results hold no such runs; leave it out")
-    cells = _cells(rows, recipe.metrics, unlabelled(results))
+    cells = _cells(rows, recipe.metrics, reasons)
     labels = _label_keys(recipe, cells)
     table_rows = [
         Row(
@@ -143,6 +159,12 @@ def _build(name: str, recipe: Recipe, results: pd.DataFrame, classes: Classes) -
     columns = tuple(metric_column(metric, dict(recipe.headers).get(metric)) for metric in recipe.metrics)
     headers = tuple(_LABELS[key] for key in labels)
     return Table(name, recipe.title, headers, columns, tuple(table_rows), _notes(cells, columns))
+
+
+def _without_labels(rows: pd.DataFrame, reasons: Reasons) -> bool:
+    """Return whether no row can have a score that compares clusters with classes."""
+    pairs = rows[["fit_dataset", "dataset"]].drop_duplicates().itertuples(index=False, name=None)
+    return all((str(home), str(away), "ami") in reasons for home, away in pairs)
 
 
 def _cells(rows: pd.DataFrame, metrics: tuple[str, ...], reasons: Reasons) -> pd.DataFrame:
@@ -208,15 +230,10 @@ def _heading(cell: Record, cells: pd.DataFrame, recipe: Recipe, classes: Classes
 
 
 def _notes(cells: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[str, ...]:
-    spread = ", ".join(column.header for column in columns if column.spread)
-    counts = sorted({int(count) for count in cells["n_seeds"]})
-    if counts == [1]:
-        seeds = "One seed: no standard deviation."
-    elif len(counts) == 1:
-        seeds = f"{spread}: mean ± standard deviation over {counts[0]} seeds; other columns: mean."
-    else:
-        seeds = f"{spread}: mean ± standard deviation over seeds (one seed has none); other columns: mean."
-    notes = [f"Values in percent, but for the number of clusters used. {seeds}"]
+    if not any(column.compared for column in columns):
+        seeds = f"Means over {_counted(cells)}." if cells["n_seeds"].max() > 1 else "One seed."
+        return (f"Largest share, of images in the largest cluster, in percent; entropy in nats. {seeds}",)
+    notes = [f"Values in percent, but for the number of clusters used. {_spread_note(cells, columns)}"]
     if len(cells) > 1:
         notes.append(
             "Bold: best of its group of rows; †: less than one standard deviation of the best below it."
@@ -224,3 +241,17 @@ def _notes(cells: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[str, ...]:
     if cells["variant"].astype(str).map(is_oracle).any():
         notes.append("Oracle: labels were used, an upper bound that is not compared with the other rows.")
     return (*notes, COMPANION_NOTE)
+
+
+def _spread_note(cells: pd.DataFrame, columns: tuple[Column, ...]) -> str:
+    if cells["n_seeds"].max() == 1:
+        return "One seed: no standard deviation."
+    spread = ", ".join(column.header for column in columns if column.spread)
+    if cells["n_seeds"].nunique() == 1:
+        return f"{spread}: mean ± standard deviation over {_counted(cells)}; other columns: mean."
+    return f"{spread}: mean ± standard deviation over seeds (one seed has none); other columns: mean."
+
+
+def _counted(cells: pd.DataFrame) -> str:
+    counts = sorted({int(count) for count in cells["n_seeds"]})
+    return f"{counts[0]} seeds" if len(counts) == 1 else "seeds"

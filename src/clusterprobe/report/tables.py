@@ -91,6 +91,8 @@ def metric_column(metric: str, header: str | None = None) -> Column:
     header = header or metric_title(metric)
     if metric == "clusters_used":
         return Column(header, metric, "count")
+    if metric == "entropy":
+        return Column(header, metric, "number")
     return Column(header, metric, spread=metric in _COMPARED, compared=metric in _COMPARED)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.config.errors import UserError
-from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
+from clusterprobe.evaluate.frames import confusion_frame, largest_confusions, sizes_frame
 from clusterprobe.evaluate.runs import evaluate_run, neighbour_rows
 from clusterprobe.images.manifest import Manifest, write_manifest
 from clusterprobe.runs.assignments import SplitAssignment, assignments_table
@@ -124,6 +124,10 @@ def test_figures_get_sizes_and_confusions(tmp_path: Path) -> None:
     counts = confusion_frame(shown)
     assert list(counts.columns) == list(CLASSES)
     assert counts.to_numpy().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    assert largest_confusions(shown, 5) == {
+        "title": "Pixels, pets/test",
+        "found": [{"truth": CLASSES[2], "predicted": CLASSES[1], "images": 1, "share": 0.5}],
+    }
     sizes = sizes_frame([shown])
     assert sizes["cluster"].tolist() == CLUSTERS["pets", "test"]
     assert set(sizes["encoder"]) == {"Pixels"}

@@ -84,13 +84,26 @@ def test_unequal_numbers_of_seeds_get_a_column(results: pd.DataFrame, classes: d
     assert {row.labels[0]: row.labels[-1] for row in table.rows}["pixels"] == "2"
 
 
-def test_images_without_labels_get_a_reason(results: pd.DataFrame, classes: dict[str, int]) -> None:
+def test_images_without_labels_have_the_columns_that_need_none(
+    results: pd.DataFrame, classes: dict[str, int]
+) -> None:
     bare = results[results["metric"].isin(["clusters_used", "largest_share", "entropy"])]
     table = build_table("clustering", bare, classes)
     check(table)
-    reasons = {
-        column.metric: cell.reason for column, cell in zip(table.columns, table.rows[0].cells, strict=True)
-    }
+    assert [column.metric for column in table.columns] == ["clusters_used", "largest_share", "entropy"]
+    assert all(not cell.empty for row in table.rows for cell in row.cells)
+    assert "classes" not in table.title
+    assert not any("Chance" in note for note in table.notes)
+
+
+def test_one_of_two_sets_without_labels_gets_a_reason(results: pd.DataFrame, classes: dict[str, int]) -> None:
+    home = results[results["dataset"] == "digits"]
+    bare = home[home["metric"].isin(["clusters_used", "largest_share", "entropy"])]
+    both = pd.concat([home, bare.assign(fit_dataset="photos", dataset="photos")])
+    table = build_table("clustering", both, classes)
+    check(table)
+    row = next(row for row in table.rows if row.group.startswith("photos"))
+    reasons = {column.metric: cell.reason for column, cell in zip(table.columns, row.cells, strict=True)}
     assert reasons["acc"] == reasons["ami"] == reasons["chance_acc"] == "the images carry no labels"
     assert reasons["clusters_used"] is None
 
