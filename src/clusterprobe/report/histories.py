@@ -15,7 +15,7 @@ from clusterprobe.report.panels import heading, key, legend_below, panels
 from clusterprobe.report.style import COLUMN_WIDTH, PAGE_WIDTH, Look, looks
 
 COLUMNS = ("encoder", "encoder_seed", "epoch", "name", "value")
-_HIDDEN = frozenset({"learning_rate"})
+_HIDDEN = frozenset({"learning_rate", "chosen_head"})  # given by the configuration; a name, no quantity
 _PER_ROW = 3
 
 

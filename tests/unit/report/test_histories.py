@@ -16,6 +16,7 @@ def histories(objective: bool = True) -> pd.DataFrame:
                 logged = {"loss": epoch + seed, "learning_rate": 0.1}
                 if name == "scan":
                     logged |= {"entropy/0": epoch, "entropy/1": epoch + 2, "clusters_used": 10}
+                    logged |= {"chosen_head": seed}
                 rows += [(encoder, seed, name, epoch, word, value) for word, value in logged.items()]
     frame = pd.DataFrame(rows, columns=["encoder", "encoder_seed", "objective", "epoch", "name", "value"])
     return frame if objective else frame.drop(columns="objective")
