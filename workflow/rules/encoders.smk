@@ -1,5 +1,7 @@
 # Encoders that are not trained here: built, or fetched and converted.
 
+from clusterprobe.config.encoders import READ_ELSEWHERE
+
 
 def encoders_of_kind(*kinds):
     ids = [encoder.id for encoder in PLAN.encoders.values() if encoder.definition.kind in kinds]
@@ -9,9 +11,37 @@ def encoders_of_kind(*kinds):
 def encoder_definition(wildcards):
     encoder = PLAN.encoders[wildcards.encoder]
     definition = encoder.definition.model_dump(
-        mode="json", exclude={"title", "output", "trained_on", "encoder_seeds", "start", "neighbours"}
+        mode="json",
+        exclude={"title", "output", "trained_on", "encoder_seeds", "start", "neighbours", "cached_views"},
     )
     return definition | {"preprocessing": encoder.definition.preprocessing.resolved(), "seed": encoder.seed}
+
+
+def files_of_layout(*layouts):
+    files = [encoder for encoder in PLAN.encoders.values() if encoder.definition.kind == "file"]
+    return "|".join(encoder.id for encoder in files if encoder.definition.layout in layouts) or "none"
+
+
+def checkpoint_files(wildcards):
+    """The checkpoint, and the arrays that were unpacked from it if another library wrote it."""
+    files = [f"data/checkpoints/{wildcards.encoder}.bin"]
+    foreign = PLAN.encoders[wildcards.encoder].definition.layout in READ_ELSEWHERE
+    return files + [f"data/checkpoints/{wildcards.encoder}.npz"] * foreign
+
+
+def checkpoint_origin(wildcards):
+    definition = PLAN.encoders[wildcards.encoder].definition
+    keys = {"url", "path", "page", "file", "parts", "sha256", "hash_prefix", "pin"}
+    return definition.model_dump(mode="json", include=keys) | {"origin": definition.origin}
+
+
+def checkpoint_content(wildcards):
+    definition = PLAN.encoders[wildcards.encoder].definition
+    keys = {"architecture", "layout", "prefix", "ignore", "resample", "feature", "licence", "seen"}
+    return definition.model_dump(mode="json", include=keys) | {
+        "origin": definition.origin,
+        "preprocessing": definition.preprocessing.resolved(),
+    }
 
 
 rule build_encoder:
@@ -51,16 +81,39 @@ rule fetch_checkpoint:
         mem_mb=500,
         runtime=runtime,
     params:
-        definition=encoder_definition,
+        definition=checkpoint_origin,
         code=digest("fetch_checkpoint.py"),
     script:
         "../scripts/fetch_checkpoint.py"
 
 
+rule unpack_checkpoint:
+    """The arrays of a TensorFlow or Haiku checkpoint, read in an environment of its own: no code in it runs here."""
+    input:
+        "data/checkpoints/{encoder}.bin",
+    output:
+        "data/checkpoints/{encoder}.npz",
+    log:
+        "data/logs/unpack_checkpoint/{encoder}.log",
+    benchmark:
+        "data/benchmarks/unpack_checkpoint/{encoder}.jsonl"
+    wildcard_constraints:
+        encoder=files_of_layout(*READ_ELSEWHERE),
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        layout=lambda w: PLAN.encoders[w.encoder].definition.layout,
+        code=digest("unpack_checkpoint.py"),
+    script:
+        "../scripts/unpack_checkpoint.py"
+
+
 rule convert_checkpoint:
     """A checkpoint to canonical safetensors: all tensors of the body found by name and shape, or an error."""
     input:
-        "data/checkpoints/{encoder}.bin",
+        checkpoint_files,
     output:
         record="data/encoders/{encoder}/encoder.json",
         weights="data/encoders/{encoder}/weights.safetensors",
@@ -75,7 +128,7 @@ rule convert_checkpoint:
         mem_mb=memory,
         runtime=runtime,
     params:
-        definition=encoder_definition,
+        definition=checkpoint_content,
         code=digest("convert_checkpoint.py"),
     script:
         "../scripts/convert_checkpoint.py"

@@ -1,17 +1,10 @@
-"""Fetch a checkpoint and verify its hash, or record it at first sight."""
+"""Fetch a checkpoint, or take it from where a person put it; verify its hash or record it at first sight."""
 
 from pathlib import Path
 
-from clusterprobe.encoders.fetch import fetch_pinned
+from clusterprobe.encoders.obtain import obtain
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
-    definition = snakemake.params.definition
     destination = Path(snakemake.output[0])
-    fetch_pinned(
-        definition["url"],
-        definition["sha256"],
-        destination,
-        lock=destination.with_name("hashes.lock"),
-        required=definition["pin"] == "required",
-    )
+    obtain(snakemake.params.definition, destination, lock=destination.with_name("hashes.lock"))

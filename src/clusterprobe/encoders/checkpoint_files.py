@@ -50,8 +50,8 @@ _DEEPEST = 8
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return all tensors of a checkpoint on the CPU; nested containers become "container/name".
 
-    Safetensors, and files of torch.save read with weights_only=True. Raises UserError for a file that holds
-    code, is damaged, or is no checkpoint at all.
+    Safetensors, arrays in an .npz, and files of torch.save read with weights_only=True. Raises UserError for
+    a file that holds code, is damaged, or is no checkpoint at all.
     """
     path = Path(path)
     if not path.is_file():
@@ -63,8 +63,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
         content = _load_safetensors(path, header=int.from_bytes(head[:8], "little"), size=size)
     elif head[:4] == b"PK\x03\x04":
-        _check_zip(path)
-        content = _load_torch(path)
+        content = _load_arrays(path) if _check_zip(path) == "arrays" else _load_torch(path)
     elif head[:1] == b"\x80" and _TORCH_MAGIC in head[:32]:
         content = _load_torch(path)
     elif head[:1] == b"\x80":
@@ -105,7 +104,8 @@ def _load_safetensors(path: Path, header: int, size: int) -> Any:
         raise UserError(f"{path} is a damaged or cut-off safetensors file ({error}): {_AGAIN}") from error
 
 
-def _check_zip(path: Path) -> None:
+def _check_zip(path: Path) -> str:
+    """Return who wrote a zip archive, arrays (numpy) or torch; raises UserError for all others."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -113,11 +113,24 @@ def _check_zip(path: Path) -> None:
         raise UserError(f"{path} is cut off or damaged ({error}): {_AGAIN}") from error
     if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
         raise UserError(f"{path} refused: contains code (a TorchScript archive): {_ASK}")
+    if names and all(name.endswith(".npy") for name in names):
+        return "arrays"
     if not any(name.endswith("/data.pkl") for name in names):
         inside = ", ".join(names[:3]) or "nothing"
         raise UserError(
             f"{path} is a zip archive of other files ({inside}): unpack it and give the checkpoint inside"
         )
+    return "torch"
+
+
+def _load_arrays(path: Path) -> Any:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(
+            f"{path} is damaged, or holds objects in place of arrays ({error}): {_AGAIN}"
+        ) from error
 
 
 def _load_torch(path: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,69 +11,23 @@ from typing import Any
 import torch
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.encoders.architectures import Body, initialise
+from clusterprobe.encoders.architectures import initialise
 from clusterprobe.encoders.canonical import ArchitectureRecord, Encoder, EncoderRecord, load_strictly
 from clusterprobe.encoders.checkpoint_files import read_tensors
+from clusterprobe.encoders.layouts import AVERAGES, IGNORED, LAYOUTS, PREFERRED_COPIES, Layout
 from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.encoders.probe import check_feature, probe
+from clusterprobe.encoders.renaming import haiku_modules, numbered_variables, resampled_positions
 from clusterprobe.store.hashing import sha256_file
 
 Tensors = Mapping[str, torch.Tensor]
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How a family of checkpoints names the tensors of a body: regular expressions and what replaces them."""
-
-    name: str
-    renames: tuple[tuple[str, str], ...] = ()
-
-    def in_file(self, name: str) -> str:
-        """Return the name that the tensor `name` of the body has in the file, without prefix."""
-        for pattern, replacement in self.renames:
-            name = re.sub(pattern, replacement, name)
-        return name
-
-
-LAYOUTS = (
-    Layout("as published"),
-    Layout(  # nn.Sequential(*resnet.children()): conv1, bn1, relu, maxpool, layer1, ...
-        "numbered children of a ResNet",
-        (
-            (r"^conv1\.", "0."),
-            (r"^bn1\.", "1."),
-            (r"^layer1\.", "4."),
-            (r"^layer2\.", "5."),
-            (r"^layer3\.", "6."),
-            (r"^layer4\.", "7."),
-        ),
-    ),
-)
-
-# Where several networks of a file fit, the one that its authors evaluate: the first word found in a prefix.
-PREFERRED_COPIES = (
-    "encoder_q",
-    "base_encoder",
-    "teacher",
-    "target_encoder",
-    "online_network",
-    "online_encoder",
-    "backbone",
-)
-
-# What may stand beside the body in a file: beginnings of names.
-IGNORED = (
-    "fc.",
-    "head",
-    "projection",
-    "projector",
-    "predictor",
-    "prototypes",
-    "classifier.",
-    "top_layer.",
-    "neck.",
-    "queue",
-    "contrast",
-)
+# Who wrote a file decides how its tensors are called and oriented; torch's are ours already.
+_RENAMED: dict[str, Callable[[Tensors, Tensors], Tensors]] = {
+    "torch": lambda tensors, expected: tensors,
+    "tensorflow": numbered_variables,
+    "haiku": lambda tensors, expected: haiku_modules(tensors),
+}
 
 
 @dataclass(frozen=True)
@@ -97,8 +51,11 @@ def convert_checkpoint(
     options: Mapping[str, Any],
     preprocessing: Preprocessing,
     *,
+    written_by: str = "torch",
     prefix: str | None = None,
     ignore: Sequence[str] = (),
+    resample: bool = False,
+    feature: Mapping[str, Any] | None = None,
     source: Mapping[str, Any] | None = None,
     licence: str | None = None,
     seen: str = "nothing",
@@ -106,35 +63,59 @@ def convert_checkpoint(
     """Read the body `architecture` out of the checkpoint at `path`.
 
     Over all places in the file the one is taken where every tensor of the body matches in name and shape;
-    `prefix` fixes the place, `ignore` adds beginnings of names that may stand beside the body. Raises
-    UserError when nothing fits, when several different networks fit, when the body would be left with
-    unexplained tensors, or when weights are integer, not finite or all zero.
+    `prefix` fixes the place, `ignore` adds beginnings of names that may stand beside the body. `written_by`
+    is torch, or tensorflow or haiku for the arrays of theirs that `foreign_worker` wrote. `resample` fits
+    position embeddings to the input, `feature` (name, pooling, width, checksum) is checked. Raises UserError
+    when nothing fits, when several different networks fit, when the body would be left with unexplained
+    tensors, or when weights are integer, not finite or all zero.
     """
-    tensors = read_tensors(path)
     body = initialise(architecture, options, seed=0)
     if not list(body.parameters()):
         raise UserError(f"architecture {architecture!r} has no weights: it needs no checkpoint")
     expected = body.network.state_dict()
-    ignored = (*IGNORED, *ignore)
+    tensors = _RENAMED[written_by](read_tensors(path), expected)
+    if resample:
+        tensors = resampled_positions(tensors, expected)
+    chosen = _located(path, architecture, expected, tensors, prefix, (*IGNORED, *ignore))
+    load_strictly(body.network, _weights(path, expected, tensors, chosen), str(path))
+    checksum = probe(body, preprocessing, architecture)
+    check_feature(body, checksum, feature)
+    found = {"layout": chosen.layout.name, "prefix": chosen.prefix, "feature_checksum": checksum}
+    record = EncoderRecord(
+        ArchitectureRecord(architecture, dict(options)),
+        body.width,
+        preprocessing,
+        source={"kind": "file", "sha256": sha256_file(path), **(source or {}), **found},
+        licence=licence,
+        seen=seen,
+    )
+    return Encoder(record, body.eval())
+
+
+def _located(
+    path: Path,
+    architecture: str,
+    expected: Tensors,
+    tensors: Tensors,
+    prefix: str | None,
+    ignored: tuple[str, ...],
+) -> _Candidate:
+    """Return the one place of the body in the file; raises UserError if there is none, or no single one."""
     candidates = [
         candidate
         for candidate in _candidates(expected, tensors, prefix)
         if not candidate.prefix.startswith(ignored)
     ]
+    if prefix is not None and not any(candidate.fits for candidate in candidates):
+        places = [place.prefix for place in _candidates(expected, tensors, None) if place.fits]
+        if places:
+            raise UserError(
+                f"{path} holds no {architecture} under the prefix {prefix!r}, but under {places[0]!r}: "
+                "correct `prefix`, or leave it out"
+            )
     chosen = _choose(path, architecture, candidates, tensors)
     _refuse_unexplained(path, expected, tensors, chosen, candidates, ignored)
-    load_strictly(body.network, _weights(path, expected, tensors, chosen), str(path))
-    _probe(body, preprocessing, architecture)
-    found = {"sha256": sha256_file(path), "layout": chosen.layout.name, "prefix": chosen.prefix}
-    record = EncoderRecord(
-        ArchitectureRecord(architecture, dict(options)),
-        body.width,
-        preprocessing,
-        source={"kind": "file", **(source or {}), **found},
-        licence=licence,
-        seen=seen,
-    )
-    return Encoder(record, body.eval())
+    return chosen
 
 
 def _candidates(expected: Tensors, tensors: Tensors, prefix: str | None) -> list[_Candidate]:
@@ -174,11 +155,16 @@ def _optional(name: str) -> bool:
 def _choose(path: Path, architecture: str, candidates: list[_Candidate], tensors: Tensors) -> _Candidate:
     fitting = [candidate for candidate in candidates if candidate.fits]
     if not fitting:
-        raise UserError(f"{path} holds no {architecture}: {_nearest_miss(candidates, tensors)}")
+        raise UserError(f"{path} holds no {architecture}{_nearest_miss(candidates, tensors)}")
     if all(_same_weights(fitting[0], other, tensors) for other in fitting[1:]):
         return fitting[0]
+    words = [re.split(r"[./]", candidate.prefix) for candidate in fitting]
     for word in PREFERRED_COPIES:
-        preferred = [candidate for candidate in fitting if word in re.split(r"[./]", candidate.prefix)]
+        preferred = [
+            candidate
+            for candidate, place in zip(fitting, words, strict=True)
+            if word in place and not set(place) & set(AVERAGES)
+        ]
         if len(preferred) == 1:
             return preferred[0]
     places = ", ".join(repr(candidate.prefix) for candidate in fitting)
@@ -195,18 +181,21 @@ def _same_weights(one: _Candidate, other: _Candidate, tensors: Tensors) -> bool:
 
 def _nearest_miss(candidates: list[_Candidate], tensors: Tensors) -> str:
     if not candidates:
-        return f"no name of the architecture occurs in it (the file begins with {_listed(sorted(tensors))})"
+        return f": no name of the architecture occurs in it (the file begins with {_listed(sorted(tensors))})"
     best = candidates[0]
-    problems = [
-        f"{len(names)} tensors {what}: {_listed([best.names[name] for name in names])}"
-        for what, names in (("missing", best.missing), ("of another shape", best.misshapen))
-        if names
-    ]
     known = set(best.names.values())
     beside = [name for name in tensors if name.startswith(best.prefix) and name not in known]
-    if beside:
-        problems.append(f"{len(beside)} unexpected: {_listed(beside)}")
-    return f"the best place is prefix {best.prefix!r} ({best.layout.name}), where {'; '.join(problems)}"
+    found = (
+        (" tensors missing", [best.names[name] for name in best.missing]),
+        (" tensors of another shape", [best.names[name] for name in best.misshapen]),
+        (" unexpected", beside),
+    )
+    problems = [f"{len(names)}{what}: {_listed(names)}" for what, names in found if names]
+    other = 2 * sum(len(names) for _, names in found) > len(best.names)
+    return (
+        f"{', but another architecture' if other else ''}: the best place is prefix {best.prefix!r} "
+        f"({best.layout.name}), where {'; '.join(problems)}"
+    )
 
 
 def _refuse_unexplained(
@@ -271,18 +260,6 @@ def _checked(path: Path, name: str, tensor: torch.Tensor, own: torch.Tensor) -> 
     ):
         raise UserError(f"{path}: {name} is all zero: the file holds no trained network")
     return tensor
-
-
-def _probe(body: Body, preprocessing: Preprocessing, architecture: str) -> None:
-    """Raise UserError unless the body takes the images that the preprocessing makes."""
-    shape = (1, preprocessing.channels, preprocessing.size, preprocessing.size)
-    try:
-        with torch.inference_mode():
-            features = body.eval()(torch.zeros(shape))
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"{architecture} does not take images of shape {list(shape[1:])}: {error}") from error
-    if features.shape != (1, body.width):
-        raise UserError(f"{architecture} gives {list(features.shape)} for one image, not [1, {body.width}]")
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

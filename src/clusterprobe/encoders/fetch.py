@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import os
 import re
@@ -11,8 +10,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from clusterprobe.config.errors import UserError
 from clusterprobe.store.atomic import read_json, write_json
 from clusterprobe.store.hashing import sha256_file
+from clusterprobe.store.locks import exclusive
 from clusterprobe.store.progress import Progress
 
 _BLOCK = 1 << 20
@@ -55,19 +54,31 @@ def fetch(url: str, sha256: str | None, destination: Path, *, timeout: float = 3
 
 
 def fetch_pinned(
-    url: str, sha256: str | None, destination: Path, *, lock: Path, required: bool = False
+    url: str,
+    sha256: str | None,
+    destination: Path,
+    *,
+    lock: Path,
+    required: bool = False,
+    name: str | None = None,
+    prefix: str | None = None,
 ) -> str:
     """Fetch a file whose hash is pinned by the caller, or by the lock file since its first download.
 
-    The first download of a file without a hash records it in `lock` and says so on stderr; later ones must
-    match. Raises UserError as `fetch` does, and with `required` for a file that the caller did not pin.
+    The first download of a file without a hash records it in `lock` under `name` (the URL) and says so on
+    stderr; later ones must match. `prefix` are the first digits of the hash if they are known. Raises
+    UserError as `fetch` does, and with `required` for a file that the caller did not pin.
     """
     if sha256 is None and required:
         raise UserError(f"{url} has no sha256 but `pin: required` asks for one: add it to the encoder")
-    pinned = sha256 or known_hash(lock, url)
+    name = name or url
+    pinned = sha256 or known_hash(lock, name)
     seen = fetch(url, pinned, destination)
+    if prefix and not seen.startswith(prefix):
+        Path(destination).unlink()
+        raise UserError(f"{url} has SHA-256 {seen}, but its name says {prefix}...: the download was removed")
     if pinned is None:
-        record_hash(lock, url, seen)
+        record_hash(lock, name, seen)
         print(f"{url}: first download, its SHA-256 {seen} is now recorded in {lock}", file=sys.stderr)
     return seen
 
@@ -81,7 +92,7 @@ def record_hash(lock: Path, name: str, sha256: str) -> None:
     """Add the hash of `name` to the lock file; raises UserError if it holds another one already."""
     lock = Path(lock)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(lock.parent):
+    with exclusive(lock.parent):
         hashes = _read_lock(lock)
         if hashes.get(name, sha256) != sha256:
             raise UserError(
@@ -94,17 +105,6 @@ def record_hash(lock: Path, name: str, sha256: str) -> None:
 
 def _read_lock(lock: Path) -> dict[str, str]:
     return dict(read_json(lock)) if Path(lock).exists() else {}
-
-
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes out while a file of `folder` is read, changed and written."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _local_path(url: str) -> Path | None:

@@ -26,11 +26,41 @@ class Head(nn.Sequential):
         return functional.normalize(features, dim=1) if self.normalise else features
 
 
+class NearestMean(Head):
+    """A linear layer onto the unit sphere, where every cluster has a mean that does not train.
+
+    forward gives the cosine with each mean [B, K], highest where the mean is nearest; `embed` gives the point
+    on the sphere [B, D] (MMDC, arXiv 1912.02678). The means are the first K axes until they are set.
+    """
+
+    means: torch.Tensor
+
+    def __init__(self, width: int, dimensions: int = 128, embedding: int | None = None) -> None:
+        linear = nn.Linear(width, embedding or dimensions)
+        nn.init.normal_(linear.weight, std=0.01)
+        nn.init.zeros_(linear.bias)
+        super().__init__([linear], dimensions, normalise=True)
+        self.register_buffer("means", torch.eye(dimensions, embedding or dimensions))
+
+    @property
+    def embedding(self) -> int:
+        """The number D of dimensions of the sphere's space."""
+        return self.means.shape[1]
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features [B, width] as points on the sphere, float32 [B, D]."""
+        return functional.normalize(self[0](features).float(), dim=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.embed(features) @ self.means.T
+
+
 def build_head(kind: str, options: Mapping[str, Any], width: int) -> Head:
     """Return the untrained head `kind` for features [B, width]; raises UserError for an unknown name.
 
     linear: one layer. mlp: Linear(width, hidden) - ReLU - Linear(hidden, dimensions), with the defaults of
     SimCLR (hidden = width, dimensions = 128); `batch_norm` puts BatchNorm before the ReLU, as BYOL does.
+    nearest-mean: `NearestMean` with `dimensions` clusters on a sphere in `embedding` dimensions (as many).
     """
     if kind not in _KINDS:
         raise UserError(f"unknown projection head {kind!r}: {nearest(kind, _KINDS)}")
@@ -60,4 +90,4 @@ def _mlp(
     return Head([*first, nn.ReLU(inplace=True), nn.Linear(hidden, dimensions)], dimensions, normalise)
 
 
-_KINDS: dict[str, Callable[..., Head]] = {"linear": _linear, "mlp": _mlp}
+_KINDS: dict[str, Callable[..., Head]] = {"linear": _linear, "mlp": _mlp, "nearest-mean": NearestMean}

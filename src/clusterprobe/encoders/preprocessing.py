@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,10 @@ class Preprocessing:
             raise UserError(f"preprocessing: the key {error} is missing") from error
         except (TypeError, ZeroDivisionError) as error:
             raise UserError(f"preprocessing: not a valid record ({error})") from error
+
+    def uncropped(self) -> Preprocessing:
+        """Return the same without the centre crop: as much of it as is square."""
+        return replace(self, size=self.resize, crop_ratio=1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""

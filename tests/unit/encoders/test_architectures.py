@@ -18,6 +18,12 @@ from clusterprobe.encoders.architectures import build, initialise
         ("small-convnet", {"channels": 1}, (1, 8, 8), 128),
         ("small-convnet", {"widths": [4, 6], "strides": [2, 1]}, (3, 32, 32), 6),
         ("resnet18-small-images", {"channels": 1}, (1, 8, 8), 512),
+        ("resnet18-small-images", {"max_pool": True}, (3, 96, 96), 512),
+        ("resnet18-small-images", {"sobel": True, "max_pool": True}, (3, 32, 32), 512),
+        ("small-convnet", {"sobel": False}, (3, 8, 8), 128),
+        ("small-vgg", {"channels": 1}, (1, 32, 32), 1024),
+        ("small-vgg", {"size": 64, "sobel": True}, (3, 64, 64), 4096),
+        ("small-vgg", {"channels": 1, "size": 8, "widths": [4, 6]}, (1, 8, 8), 24),
         ("torchvision:resnet18", {}, (3, 64, 64), 512),
         ("torchvision:mobilenet_v3_small", {}, (3, 64, 64), 1024),
         ("torchvision:swin_t", {}, (3, 64, 64), 768),
@@ -44,6 +50,38 @@ def test_pixels_are_the_flattened_image() -> None:
 def test_small_image_resnet_keeps_the_resolution_in_its_stem() -> None:
     network = build("resnet18-small-images", {}).network
     assert torch.nn.Sequential(network.conv1, network.maxpool)(torch.randn(1, 3, 8, 8)).shape == (1, 64, 8, 8)
+    network = build("resnet18-small-images", {"max_pool": True}).network
+    stem = torch.nn.Sequential(network.conv1, network.maxpool)
+    assert stem(torch.randn(1, 3, 96, 96)).shape == (1, 64, 49, 49)
+
+
+def test_networks_of_mmdc_have_as_many_parameters_as_its_code() -> None:
+    def count(name: str, options: dict[str, Any], outputs: int) -> int:
+        body = build(name, options)
+        return sum(parameter.numel() for parameter in body.parameters()) + (body.width + 1) * outputs
+
+    assert count("small-vgg", {"channels": 1}, 10) == 398_570
+    assert count("resnet18-small-images", {"max_pool": True}, 10 + 4) == 11_176_014  # clusters and rotations
+
+
+def test_sobel_input_is_the_slope_of_the_brightness() -> None:
+    network = build("small-convnet", {"sobel": True, "widths": [2]}).network
+    seen = []
+    network.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    rows, columns = torch.meshgrid(torch.arange(6.0), torch.arange(6.0), indexing="ij")
+    ramp = torch.stack([2 * columns, 3 * rows, columns - rows])[None]  # mean: columns + 2 / 3 rows
+    network(ramp)
+    inner = seen[0][0, :, 1:-1, 1:-1]
+    torch.testing.assert_close(inner[0], torch.full((4, 4), 8.0))
+    torch.testing.assert_close(inner[1], torch.full((4, 4), 8 * 2 / 3))
+    network(torch.ones(1, 3, 6, 6))
+    assert (seen[1] == 0).all()  # an even image has no edges, not at its border either
+
+
+def test_sobel_input_is_not_saved() -> None:
+    plain, behind = (build("small-convnet", {"channels": 2, "sobel": sobel}) for sobel in (False, True))
+    names = {name.replace("network.network.", "network.") for name in behind.state_dict()}
+    assert names == plain.state_dict().keys()
 
 
 def test_seed_decides_the_weights_and_the_global_generator_stays_untouched() -> None:
@@ -67,6 +105,8 @@ def test_seed_decides_the_weights_and_the_global_generator_stays_untouched() -> 
         ("small-convnet", {"width": [8]}, "'width'"),
         ("small-convnet", {"widths": [8, 8], "strides": [1]}, "same length"),
         ("pixels", {}, "size"),
+        ("small-vgg", {"size": 8}, "8 pixels are too small for 4 blocks"),
+        ("torchvision:resnet18", {"sobel": True}, "channels"),
     ],
 )
 def test_unknown_names_and_options_are_refused(name: str, options: dict[str, Any], message: str) -> None:

@@ -38,6 +38,22 @@ def test_normalised_heads_give_unit_vectors(kind: str) -> None:
     torch.testing.assert_close(unit(features), expected)
 
 
+def test_nearest_mean_gives_cosines_with_fixed_means() -> None:
+    head = build_head("nearest-mean", {"dimensions": 4, "embedding": 7}, 16)
+    assert (head.width, head.embedding) == (4, 7)
+    assert {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()} == {
+        "0.weight": (7, 16),
+        "0.bias": (7,),
+        "means": (4, 7),
+    }
+    assert {name for name, _ in head.named_parameters()} == {"0.weight", "0.bias"}
+    features = torch.randn(5, 16)
+    points = head.embed(features)
+    torch.testing.assert_close(points.norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(head(features), points[:, :4])  # the means are the first axes
+    assert build_head("nearest-mean", {"dimensions": 4}, 16).embedding == 4
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "message"), [("mpl", {}, "did you mean 'mlp'"), ("linear", {"hidden": 3}, "'hidden'")]
 )
