@@ -1,5 +1,7 @@
 # Encoder x images -> shards; principal components and neighbours over shards.
 
+from dataclasses import asdict
+
 
 def split_of(wildcards):
     return PLAN.datasets[wildcards.dataset], getattr(wildcards, "split", "train")
@@ -16,6 +18,12 @@ def extraction_input(wildcards):
     }
 
 
+def extracted_views(wildcards):
+    """How many views of each image, by which augmentation, from which seed; none for the images themselves."""
+    views = PLAN.features[wildcards.features].views
+    return asdict(views) if views else None
+
+
 def feature_shards(wildcards):
     dataset, split = split_of(wildcards)
     return paths.shards(PLAN.features[wildcards.features], dataset, split)
@@ -26,7 +34,7 @@ def mined(wildcards):
 
 
 rule extract_features:
-    """One shard of features: a contiguous range of the rows of a manifest, in its order."""
+    """One shard of features: a contiguous range of the rows of a manifest, in its order; or views of them."""
     input:
         unpack(extraction_input),
     output:
@@ -47,6 +55,7 @@ rule extract_features:
     params:
         output=lambda w: PLAN.features[w.features].output,
         mode=lambda w: PLAN.features[w.features].mode,
+        views=extracted_views,
         code=digest("extract_features.py"),
     script:
         "../scripts/extract_features.py"

@@ -6,8 +6,8 @@ from clusterprobe.config import cells
 
 def training_input(wildcards):
     encoder = PLAN.encoders[wildcards.encoder]
-    location = ancient(paths.location(encoder.trained_on, "train"))
-    return cells.training_inputs(encoder) | {"location": location}
+    locations = cells.training_locations(encoder)
+    return cells.training_inputs(encoder) | {name: ancient(path) for name, path in locations.items()}
 
 
 def training_definition(wildcards):
@@ -30,6 +30,7 @@ rule train_encoder:
         weights="data/encoders/{encoder}/weights.safetensors",
         heads="data/encoders/{encoder}/heads.safetensors",
         history="data/encoders/{encoder}/training.jsonl",
+        found="data/encoders/{encoder}/found.npz",
     log:
         "data/logs/train_encoder/{encoder}.log",
     benchmark:

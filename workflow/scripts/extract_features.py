@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from clusterprobe.features.extract import extract_shard
+from clusterprobe.features.views import AugmentedViews
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
+    views = snakemake.params.views
     extract_shard(
         Path(snakemake.input.record).parent,
         snakemake.params.output,
@@ -20,4 +22,5 @@ with job(snakemake):
         batch_size=snakemake.resources.batch_size,
         workers=snakemake.resources.workers,
         device=snakemake.resources.device,
+        views=AugmentedViews(**views) if views else None,
     )

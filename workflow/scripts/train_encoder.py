@@ -9,17 +9,13 @@ from clusterprobe.store.scheduler import seconds_left
 
 with job(snakemake):
     given, resources = snakemake.input, snakemake.resources
-    start, neighbours = given.get("start"), given.get("neighbours")
+    made_from = {name: files if isinstance(files, str) else list(files) for name, files in given.items()}
+    if "start" in made_from:
+        made_from["start"] = str(Path(given.start[0]).parent)
     exit_code = train_in_processes(
         resources.gpu,
         snakemake.params.definition,
-        {
-            "manifest": given.manifest,
-            "location": given.location,
-            "facts": given.facts,
-            "start": str(Path(start[0]).parent) if start else None,
-            "neighbours": neighbours,
-        },
+        made_from,
         str(Path(snakemake.output.record).parent),
         snakemake.params.state,
         seconds_left=seconds_left(resources.runtime),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +17,19 @@ from torch.utils.data import DataLoader, Dataset
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.layers import LayerOutput, layer_width
+from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.images.sources import ImageSource, open_source
 from clusterprobe.store.atomic import read_json
-from clusterprobe.store.features import write_shard
+from clusterprobe.store.features import write_blocks
 from clusterprobe.store.progress import Progress
 from clusterprobe.store.rows import Float32
 
 Mode = Literal["eval", "reference"]
 Device = Literal["auto", "cpu", "cuda"]
+Looks = Callable[[torch.Tensor, int], Iterator[torch.Tensor]]
+"""From images uint8 [B, C, S, S] and the row of the first to inputs of a network, each [B, C, S, S]."""
 
 
 def extract_shard(
@@ -42,35 +47,41 @@ def extract_shard(
     batch_size: int,
     workers: int,
     device: Device,
+    views: AugmentedViews | None = None,
 ) -> None:
     """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
 
-    `output` is "pooled" or "head:NAME". In mode "eval" every module is in eval mode; in mode "reference"
-    BatchNorm normalises with the statistics of each batch, as the published code did. Batches are cut from
-    the whole split, so the features do not depend on the number of shards. Raises UserError for an image
-    that changed or cannot be read, and for features that are not finite (naming the image).
+    `output` is "pooled", "head:NAME" or "layer:NAME" (`layers.LayerOutput`). In mode "eval" every module is
+    in eval mode; in mode "reference" BatchNorm normalises with the statistics of each batch, as the published
+    code did. Batches are cut from the whole split, so the features do not depend on the number of shards.
+    With `views` every image has `views.count` rows, one after the other, each of one augmented view of it.
+    Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
     images = read_manifest(manifest)
     encoder = load_encoder(encoder_folder)
     first, last = shard_range(len(images), shard, shards)
-    opened = open_source(read_json(source), split)
-    blocks = list(
-        feature_blocks(
-            encoder,
-            output,
-            images,
-            opened,
-            (first, last),
-            mode=mode,
-            batch_size=batch_size,
-            workers=workers,
-            device=device,
-            what=f"features {destination.parent.name} {shard + 1}/{shards}",
-        )
+    blocks = feature_blocks(
+        encoder,
+        output,
+        images,
+        open_source(read_json(source), split),
+        (first, last),
+        mode=mode,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        what=f"features {destination.parent.name} {shard + 1}/{shards}",
+        views=views,
     )
-    values = np.concatenate([np.empty((0, _width(encoder, output)), np.float32), *blocks])
-    write_shard(
-        destination, values, space=space, content=images.content, first_row=first, total_rows=len(images)
+    each = views.count if views else 1
+    write_blocks(
+        destination,
+        blocks,
+        ((last - first) * each, _width(encoder, output)),
+        space=space,
+        content=images.content,
+        first_row=first * each,
+        total_rows=len(images) * each,
     )
 
 
@@ -86,21 +97,20 @@ def feature_blocks(
     workers: int,
     device: Device,
     what: str,
+    views: AugmentedViews | None = None,
 ) -> Iterator[Float32]:
-    """Yield the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
+    """Return blocks of the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
 
-    Raises UserError as `extract_shard` does.
+    With `views`, [<= B * views.count, D]. Raises UserError as `extract_shard` does.
     """
     first, last = rows
     network = output_network(encoder, output, mode)
     _check_mode(network, mode, len(images), batch_size)
     preprocessing = encoder.record.preprocessing
     batches = _Batches(images, source, preprocessing, batch_size, first, last)
-    with Progress(what, last - first) as progress:
-        for block in _features(network, preprocessing, batches, workers, device, progress):
-            _check_finite(block, images.ids[first : first + len(block)], output)
-            first += len(block)
-            yield block
+    looks = partial(views.looks, preprocessing) if views else partial(_plain, preprocessing)
+    found = _features(network, looks, batches, workers, device, Progress(what, last - first))
+    return _checked(found, images.ids[first:last], output)
 
 
 def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:
@@ -113,10 +123,12 @@ def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:
 def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
     """Return the network from images to the tensor `output`, with its modules in the given mode."""
     network: nn.Module = encoder.body
-    if output != "pooled":
-        kind, _, name = output.partition(":")
+    kind, _, name = output.partition(":")
+    if kind == "layer":
+        network = LayerOutput(encoder.body, name)
+    elif output != "pooled":
         if kind != "head" or name not in encoder.heads:
-            choices = ["pooled", *(f"head:{name}" for name in encoder.heads)]
+            choices = ["pooled", "layer:NAME", *(f"head:{name}" for name in encoder.heads)]
             raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
         network = nn.Sequential(encoder.body, encoder.heads[name])
     network.eval()
@@ -170,35 +182,49 @@ class _Batches(Dataset[torch.Tensor | UserError]):
         return (self._number + index) * self._size
 
 
+def _plain(preprocessing: Preprocessing, batch: torch.Tensor, first_row: int) -> Iterator[torch.Tensor]:
+    yield preprocessing.normalise(batch)
+
+
 def _features(
     network: nn.Module,
-    preprocessing: Preprocessing,
+    looks: Looks,
     batches: _Batches,
     workers: int,
     device: Device,
     progress: Progress,
 ) -> Iterator[Float32]:
-    """Yield the features of rows [first, last) batch by batch, float32 [<= B, D]."""
+    """Yield the features of rows [first, last) batch by batch, float32 [<= B, looks at each image, D]."""
     target = _device(device)
     network.to(target)
     loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=target.type == "cuda")
     with ExitStack() as context:
+        context.enter_context(progress)
         context.enter_context(torch.inference_mode())
         context.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
-        if target.type == "cuda":
-            context.enter_context(torch.autocast("cuda", torch.bfloat16))
         for index, batch in enumerate(loader):
             if isinstance(batch, UserError):
                 raise batch
-            features = network(preprocessing.normalise(batch.to(target, non_blocking=True)))
             start = batches.start(index)
+            inputs = looks(batch.to(target, non_blocking=True), start)
+            features = torch.stack([_run(network, each) for each in inputs], dim=1)
             own = slice(max(batches.first - start, 0), batches.last - start)
             block: Float32 = features[own].float().cpu().numpy()
             progress.update(len(block))
             yield block
 
 
+def _run(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """In bfloat16 on a GPU; what comes before, augmentations too, stays in float32."""
+    device = images.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        features: torch.Tensor = network(images)
+    return features
+
+
 def _width(encoder: Encoder, output: str) -> int:
+    if output.startswith("layer:"):
+        return layer_width(encoder, output.partition(":")[2])
     return encoder.body.width if output == "pooled" else encoder.heads[output.partition(":")[2]].width
 
 
@@ -216,13 +242,18 @@ def _check_mode(network: nn.Module, mode: Mode, rows: int, batch_size: int) -> N
         )
 
 
-def _check_finite(values: Float32, ids: tuple[str, ...], output: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if bad.size:
-        raise UserError(
-            f"the features ({output}) of {bad.size} images are not finite, first {ids[bad[0]]!r}: "
-            "check the weights and the preprocessing of the encoder"
-        )
+def _checked(blocks: Iterator[Float32], ids: tuple[str, ...], output: str) -> Iterator[Float32]:
+    """Yield blocks [<= B, looks, D] of the images `ids` as rows [<= B * looks, D]; all must be finite."""
+    first = 0
+    for block in blocks:
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2)))
+        if bad.size:
+            raise UserError(
+                f"the features ({output}) of {bad.size} images are not finite, first "
+                f"{ids[first + int(bad[0])]!r}: check the weights and the preprocessing of the encoder"
+            )
+        first += len(block)
+        yield block.reshape(-1, block.shape[-1])
 
 
 def _device(device: Device) -> torch.device:

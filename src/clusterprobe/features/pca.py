@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
 from clusterprobe.store.arrays import load_arrays, save_arrays
-from clusterprobe.store.rows import Float32, Rows
+from clusterprobe.store.progress import Progress
+from clusterprobe.store.rows import Float32, Part, Rows
+from clusterprobe.store.threads import in_order
 
 Float64 = npt.NDArray[np.float64]
+
+_ROWS = 2048  # read at a time: their products [D, D] take about as long as a thread should be busy
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def fit_pca(rows: Rows) -> Pca:
     Raises UserError without rows or with values that are not finite.
     """
     count, mean, scatter = _scatter(rows)
-    eigenvalues, eigenvectors = np.linalg.eigh(scatter)
+    eigenvalues, eigenvectors = eigh(scatter, driver="evd", overwrite_a=True)
     variances = np.maximum(eigenvalues[::-1], 0) / max(count - 1, 1)
     noise = variances[0] * max(scatter.shape[0], count) * np.finfo(np.float64).eps
     rank = max(int((variances > noise).sum()), 1)
@@ -58,22 +64,27 @@ def fit_pca(rows: Rows) -> Pca:
 def _scatter(rows: Rows) -> tuple[int, Float64, Float64]:
     """Return count, mean [D] and sum of (x - mean)(x - mean)^T [D, D] of rows [N, D].
 
-    The rows are shifted by the mean of their first block, so that the sums do not cancel.
+    The rows are shifted by the mean of the first few, so that the sums do not cancel.
     """
-    count, width = 0, rows.shape[1]
-    shift, total, products = np.zeros(width), np.zeros(width), np.zeros((width, width))
-    for block in rows.blocks():
-        require_finite(block, rows.space)
-        if count == 0:
-            shift = block.mean(axis=0, dtype=np.float64)
-        shifted = block - shift
-        count += len(block)
-        total += shifted.sum(axis=0)
-        products += shifted.T @ shifted
+    count, width = rows.shape
     if count == 0:
         raise UserError(
             f"features {rows.space or '(unnamed)'} have no rows: there is nothing to fit a PCA on"
         )
+    shift = rows.take(np.arange(min(count, _ROWS))).mean(axis=0, dtype=np.float64)
+
+    def sums(part: Part) -> tuple[int, Float64, Float64]:
+        block = part.read()
+        require_finite(block, rows.space)
+        shifted = block - shift
+        return len(block), shifted.sum(axis=0), shifted.T @ shifted
+
+    total, products = np.zeros(width), np.zeros((width, width))
+    with Progress("principal components", count, "rows") as progress:
+        for seen, added, squares in in_order(sums, rows.parts(_ROWS)):
+            total += added
+            products += squares
+            progress.update(seen)
     return count, shift + total / count, products - np.outer(total, total) / count
 
 
@@ -108,6 +119,22 @@ def load_pca(path: Path) -> Pca:
         raise UserError(f"{path} is not a PCA (no {error}): delete it and run again") from error
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """A shift by -mean [D] and a rotation by components [D, D]: distances stay what they are."""
+
+    mean: Float64
+    components: Float64
+
+    def forward(self, rows: Float32) -> Float32:
+        """Rotate rows [n, D]."""
+        return ((rows - self.mean) @ self.components.T).astype(np.float32)
+
+    def back(self, rows: Float32) -> Float32:
+        """Undo `forward`."""
+        return (rows @ self.components + self.mean).astype(np.float32)
+
+
 class ReducedRows:
     """Rows seen through a PCA, lazily: centred, rotated, cut to `dims`, then maybe whitened and normalised.
 
@@ -120,6 +147,7 @@ class ReducedRows:
         self._rows, self._normalise = rows, normalise
         self._mean: Float32 | None = None
         self._axes: Float32 | None = None
+        self._rotation: Rotation | None = None
         self.space, self.content, self._width = rows.space, rows.content, rows.shape[1]
         if pca is not None:
             _check_fits(rows, pca, dims)
@@ -131,6 +159,8 @@ class ReducedRows:
             self._mean = pca.mean.astype(np.float32)
             self._axes = axes.T.astype(np.float32, order="C")
             self.space += f"|pca{self._width}-{pca.content[:8]}{'|whiten' if whiten else ''}"
+            if self._width == rows.shape[1] and not whiten and not normalise:
+                self._rotation = Rotation(pca.mean, pca.components)
         elif dims is not None or whiten:
             raise UserError("`dims` and `whiten` need a PCA: set the reducer's name to pca")
         if normalise:
@@ -140,12 +170,24 @@ class ReducedRows:
     def shape(self) -> tuple[int, int]:
         return self._rows.shape[0], self._width
 
+    @property
+    def rotated(self) -> tuple[Rows, Rotation] | None:
+        """The rows as they were and the rotation that was applied to them, if nothing else was."""
+        return None if self._rotation is None else (self._rows, self._rotation)
+
+    def parts(self, rows: int = 8192) -> Iterator[Part]:
+        for part in self._rows.parts(rows):
+            yield Part(part.where, partial(self._read, part))
+
     def blocks(self, rows: int = 8192) -> Iterator[Float32]:
-        for block in self._rows.blocks(rows):
-            yield self._reduce(block)
+        for part in self.parts(rows):
+            yield part.read()
 
     def take(self, indices: npt.NDArray[np.int64]) -> Float32:
         return self._reduce(self._rows.take(indices))
+
+    def _read(self, part: Part) -> Float32:
+        return self._reduce(part.read())
 
     def _reduce(self, block: Float32) -> Float32:
         if self._mean is not None and self._axes is not None:

@@ -7,7 +7,7 @@ its default is what the paper says, or what keeps images and choices apart from 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -97,7 +97,7 @@ class Scan(Objective):
         if options.frozen:
             self.body.requires_grad_(False)
         self.kept = copy.deepcopy(self._trained()).requires_grad_(False) if options.keep == "best" else None
-        self._plain_features: Tensor | None = None
+        self._plain_features: list[Tensor] = []
         self._selection_companions = torch.empty(0, dtype=torch.int64)
 
     def views(self, indices: Tensor, generator: torch.Generator) -> Sequence[View]:
@@ -126,11 +126,12 @@ class Scan(Objective):
             self.body.eval()
         return self
 
+    @torch.no_grad()
     def before_epoch(self, epoch: Epoch) -> None:
         """Before training starts, find the neighbours that the option `selection: evaluation` asks for."""
         if self.options.selection == "evaluation" and epoch.number == 0:
             self.eval()
-            features = self._features(epoch, "selection")
+            features = torch.cat(list(self._features(epoch, "selection")()))
             self._selection_companions = nearest_others(features, _EVALUATION_NEIGHBOURS).cpu()
 
     @torch.no_grad()
@@ -189,28 +190,32 @@ class Scan(Objective):
     def _measure(self, epoch: Epoch) -> list[tuple[Tensor, int]]:
         """Loss and number of clusters in use of every head, on whole image sets."""
         if self.options.selection == "train":
-            features, companions = self._features(epoch, "train"), self.companions
+            images, companions = "train", self.companions
             weight, prior = self.options.entropy_weight, self.prior
         else:
-            features, companions = self._features(epoch, "selection"), self._selection_companions
+            images, companions = "selection", self._selection_companions
             companions = torch.cat([torch.arange(len(companions))[:, None], companions], dim=1)
             weight, prior = _EVALUATION_WEIGHT, None
+        features = self._features(epoch, images)
         measured = []
         for head in self.heads.values():
-            logits = head(features)
+            logits = torch.cat([head(block) for block in features()])
             terms = neighbourhood_loss(logits, companions.to(logits.device), weight, prior)
-            measured.append((terms.total, len(logits.argmax(dim=1).unique())))
+            measured.append((terms.total, len(torch.unique(logits.argmax(dim=1)))))
         return measured
 
-    @torch.no_grad()
-    def _features(self, epoch: Epoch, images: str) -> Tensor:
-        """Features [N, D] of all plain images of a set; those of a frozen body are computed once."""
-        if self._plain_features is not None:
-            return self._plain_features
-        features = torch.cat([self.body(block) for _, block in epoch.plain(images)])
+    def _features(self, epoch: Epoch, images: str) -> Callable[[], Iterable[Tensor]]:
+        """Return what gives the features of all plain images of a set, block by block, as often as asked.
+
+        Those of a frozen body are computed once and kept. A body without parameters has nothing to compute:
+        reading again costs less than keeping.
+        """
+        if next(self.body.parameters(), None) is None:
+            return lambda: (self.body(block) for _, block in epoch.plain(images))
+        features = self._plain_features or [self.body(block) for _, block in epoch.plain(images)]
         if self.options.frozen:
             self._plain_features = features
-        return features
+        return lambda: features
 
 
 @needs("neighbours")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clusterprobe.cluster.kmeans import KMeansModel, assign, fit_kmeans
-from clusterprobe.features.pca import ReducedRows, load_pca
+from clusterprobe.cluster.assignment import Assignment
+from clusterprobe.cluster.kmeans import MEMORY_BYTES, KMeansModel, assign, fit_kmeans
+from clusterprobe.cluster.points import Points
+from clusterprobe.features.pca import ReducedRows, Rotation, load_pca
 from clusterprobe.runs.assignments import SplitAssignment
 from clusterprobe.runs.clusters import number_of_clusters
 from clusterprobe.store.features import FeatureMatrix, read_records
@@ -27,19 +30,24 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def fit_cell(cell: Mapping[str, Any], code: str) -> Iterator[tuple[KMeansModel, list[SplitAssignment]]]:
+def fit_cell(
+    cell: Mapping[str, Any], code: str, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[tuple[KMeansModel, list[SplitAssignment]]]:
     """Yield the model of each seed and its assignments of all splits, seed by seed.
 
     `cell` is what config.cells.fitting_cell spells out, `code` the digest of the code that fits. A seed
-    that was finished under the same settings, code and features is loaded, not fitted again.
+    that was finished under the same settings, code and features is loaded, not fitted again. Features that
+    take at most `memory_bytes` are kept in memory, which changes no result.
     """
     k = number_of_clusters(cell["clusters"], Path(cell["facts"]))
+    options = METHODS[cell["method"]] | cell["options"]
     for member in cell["members"]:
         parts = [_open(part, member, cell["reducer"]) for part in member["splits"]]
+        points = _Once(parts[0], options.get("spherical", False), memory_bytes)
         made_from = _made_from(cell, member, k, code)
         for seed in member["seeds"]:
             state = Path(member["fits"]) / f"seed-{seed}.state"
-            model = _fit_once(parts[0], k, seed, cell, state, fingerprint([made_from, seed]))
+            model = _fit_once(points, k, seed, options, state, fingerprint([made_from, seed]))
             yield (
                 model,
                 [
@@ -49,7 +57,7 @@ def fit_cell(cell: Mapping[str, Any], code: str) -> Iterator[tuple[KMeansModel, 
                         Path(part["manifest"]),
                         member["encoder_seed"],
                         seed,
-                        assign(rows, model),
+                        _assign(rows, model),
                     )
                     for part, rows in zip(member["splits"], parts, strict=True)
                 ],
@@ -95,14 +103,49 @@ def _made_from(cell: Mapping[str, Any], member: Mapping[str, Any], k: int, code:
 
 
 def _fit_once(
-    rows: Rows, k: int, seed: int, cell: Mapping[str, Any], state: Path, made_from: str
+    points: _Once, k: int, seed: int, options: Mapping[str, Any], state: Path, made_from: str
 ) -> KMeansModel:
     saved = load_state(state, made_from)
     if saved is not None:
         with np.load(io.BytesIO(saved), allow_pickle=False) as arrays:
             return KMeansModel.from_arrays(dict(arrays))
-    model = fit_kmeans(rows, k, seed, **(METHODS[cell["method"]] | cell["options"]))
+    model = points.fit(k, seed, options)
     buffer = io.BytesIO()
     np.savez(buffer, **model.to_arrays())  # type: ignore[arg-type]
     save_state(state, buffer.getvalue(), made_from)
     return model
+
+
+class _Once:
+    """Rows that several seeds are fitted on: they are read and scaled when the first one needs them.
+
+    Rows that a PCA only rotates are clustered as they were, and the centres are rotated: the clusters are the
+    same, and no pass has to rotate all rows.
+    """
+
+    def __init__(self, rows: Rows, spherical: bool, memory_bytes: int) -> None:
+        self._rows, self._spherical, self._memory_bytes = rows, spherical, memory_bytes
+        self._rotated = None if spherical else _rotated(rows)
+        self._points: Points | None = None
+
+    def fit(self, k: int, seed: int, options: Mapping[str, Any]) -> KMeansModel:
+        if self._points is None:
+            source = self._rows if self._rotated is None else self._rotated[0]
+            self._points = Points.of(source, spherical=self._spherical, memory_bytes=self._memory_bytes)
+        model = fit_kmeans(self._points, k, seed, **options)
+        if self._rotated is None:
+            return model
+        return replace(model, centres=self._rotated[1].forward(model.centres), space=self._rows.space)
+
+
+def _assign(rows: Rows, model: KMeansModel) -> Assignment:
+    """As `assign`, without rotating all rows where rotating the centres does."""
+    rotated = None if model.spherical else _rotated(rows)
+    if rotated is None or rows.space != model.space:
+        return assign(rows, model)
+    source, rotation = rotated
+    return assign(source, replace(model, centres=rotation.back(model.centres), space=source.space))
+
+
+def _rotated(rows: Rows) -> tuple[Rows, Rotation] | None:
+    return rows.rotated if isinstance(rows, ReducedRows) else None

@@ -12,39 +12,42 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
 from torch.distributed.run import parse_args, run
 
-from clusterprobe.runs.training import Ingredients, run_training
+from clusterprobe.config.errors import UserError
+from clusterprobe.runs.ingredients import Ingredients
+from clusterprobe.runs.training import run_training
 from clusterprobe.train import distributed
 from clusterprobe.train.interrupt import KEYBOARD_EXIT_CODE, TIME_LIMIT_EXIT_CODE, TrainingInterrupted
 
 # torchrun takes these over and leaves them so.
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
+_MISTAKE = f"{UserError.__name__}: "  # how torchrun passes one on
 
 
 def train_in_processes(
     processes: int,
     definition: Mapping[str, Any],
-    made_from: Mapping[str, str | None],
+    made_from: Mapping[str, str | Sequence[str]],
     folder: str,
     state: str,
     *,
     seconds_left: float | None = None,
     **options: Any,
 ) -> int:
-    """Train as `run_training` does; return 0, or the exit code for this process.
+    """Train as `run_training` does; return 0, or the exit code for this process. Raises what it raises.
 
     Args:
         processes: how many share every batch; 0 is 1.
         definition, folder, state, options: as `run_training` takes them.
-        made_from: the fields of Ingredients; whatever goes to another process is plain JSON.
+        made_from: the fields of Ingredients that are given; whatever goes to another process is plain JSON.
         seconds_left: how long this job may still run; None knows no limit.
     """
     until = time.time() + seconds_left if seconds_left is not None else None
@@ -70,7 +73,12 @@ def _launch(processes: int, order: str) -> int:
         return KEYBOARD_EXIT_CODE if interrupted else TIME_LIMIT_EXIT_CODE
     except ChildFailedError as failed:
         # Whoever failed first says why; the others were then stopped.
-        return max(1, failed.get_first_failure()[1].exitcode)
+        failure = failed.get_first_failure()[1]
+        told: Any = failure.message
+        said = str(told["message"] if isinstance(told, dict) else told)
+        if said.startswith(_MISTAKE):
+            raise UserError(said.removeprefix(_MISTAKE)) from None
+        return max(1, failure.exitcode)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -78,12 +86,15 @@ def _launch(processes: int, order: str) -> int:
 
 
 def _train(order: Mapping[str, Any]) -> int:
-    made_from = {name: Path(path) if path else None for name, path in order["made_from"].items()}
+    made_from: dict[str, Any] = {
+        name: Path(given) if isinstance(given, str) else [Path(path) for path in given]
+        for name, given in order["made_from"].items()
+    }
     left = order["until"] - time.time() if order["until"] is not None else None
     try:
         run_training(
             order["definition"],
-            Ingredients(**made_from),  # type: ignore[arg-type]
+            Ingredients(**made_from),
             Path(order["folder"]),
             Path(order["state"]),
             deadline_seconds=left,
@@ -106,5 +117,9 @@ def _end_with(launcher: int) -> None:
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
     _end_with(given["launcher"])
-    with distributed.process_group():
-        sys.exit(_train(given))
+    try:
+        with distributed.process_group():
+            sys.exit(_train(given))
+    except UserError as error:
+        get_error_handler().record_exception(error)
+        sys.exit(f"{error}")

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import (
@@ -23,40 +18,21 @@ from clusterprobe.encoders.canonical import (
 )
 from clusterprobe.encoders.heads import build_head
 from clusterprobe.encoders.preprocessing import Preprocessing
-from clusterprobe.images.batches import TrainingImages, open_images
-from clusterprobe.images.manifest import Manifest, read_manifest
-from clusterprobe.images.sources import ImageSource, open_source
+from clusterprobe.images.manifest import read_manifest
 from clusterprobe.objectives.loading import load_objective
 from clusterprobe.runs.clusters import number_of_clusters
 from clusterprobe.runs.heads import chosen_head
-from clusterprobe.store.arrays import load_arrays
-from clusterprobe.store.atomic import read_json, write_text
-from clusterprobe.store.hashing import sha256_file
+from clusterprobe.runs.ingredients import FOUND, PSEUDO_LABELS, Ingredients, open_data
+from clusterprobe.store.arrays import save_arrays
+from clusterprobe.store.atomic import write_text
 from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
-from clusterprobe.train.job import Data, Trained, build_networks, train_encoder
-from clusterprobe.train.objective import Networks
+from clusterprobe.train.job import Trained, build_networks, train_encoder
+from clusterprobe.train.objective import Networks, needed_by
 from clusterprobe.train.state import Checkpoint
 
 # What the definition of a trained encoder says beside its training.
 _NOT_TRAINING = {"kind", "licence", "seen", "clusters"}
-
-
-@dataclass(frozen=True)
-class Ingredients:
-    """The files that a training is made from: `start` and `neighbours` only where the objective goes on
-    from another encoder or learns from neighbour sets."""
-
-    manifest: Path
-    location: Path
-    facts: Path
-    start: Path | None = None
-    neighbours: Path | None = None
-
-    def hashes(self) -> dict[str, str | None]:
-        """Return what identifies the content of the ingredients, the images apart."""
-        files = {"start": self.start and self.start / "encoder.json", "neighbours": self.neighbours}
-        return {name: sha256_file(path) if path else None for name, path in files.items()}
 
 
 def run_training(
@@ -70,7 +46,10 @@ def run_training(
     device: str = "auto",
     deadline_seconds: float | None = None,
 ) -> None:
-    """Train on the images of a manifest and write record, weights, heads and training.jsonl to `folder`.
+    """Train on the images of a manifest, or on features of them, and write an encoder to `folder`.
+
+    It consists of record, weights, heads, training.jsonl, and found.npz: what the objective found out, such
+    as labels of the images, by name, and the `content` of the images.
 
     The resume state at `state` belongs to this definition, code and content only, and is removed once the
     outputs are written; of several processes the first writes. Raises TrainingInterrupted when stopped by a
@@ -84,10 +63,7 @@ def run_training(
     networks, heads = _start(job, definition, made_from.start)
     trained = train_encoder(
         job,
-        Data(
-            _training_images(images, made_from.location, preprocessing, workers),
-            arrays=_arrays(images, made_from.neighbours),
-        ),
+        open_data(made_from, images, _seen_in_training(definition, preprocessing), workers),
         load_objective(definition["objective"]["name"]),
         networks=networks,
         checkpoint=Checkpoint(state, owner),
@@ -97,10 +73,16 @@ def run_training(
     if distributed.rank() > 0:
         return
     write_text(folder / "training.jsonl", "".join(f"{line}\n" for line in trained.log))
+    found = {name: values.numpy() for name, values in trained.found.items()}
+    save_arrays(folder / FOUND, {**found, "content": images.content})
     save_encoder(folder, _canonical(trained, definition, preprocessing, heads))
     state.unlink(missing_ok=True)
     with suppress(OSError):
         state.parent.rmdir()
+
+
+def _seen_in_training(definition: Mapping[str, Any], preprocessing: Preprocessing) -> Preprocessing:
+    return preprocessing.uncropped() if definition.get("uncropped") else preprocessing
 
 
 def _sized(definition: Mapping[str, Any], facts: Path) -> dict[str, Any]:
@@ -118,12 +100,12 @@ def _start(
     """Return the networks to train and the records of their heads.
 
     From another encoder the body goes on; without heads of its own, a training goes on with the head that
-    was chosen there.
+    was chosen there. An objective that learns the labels that were found there starts from nothing.
     """
     fresh = build_networks(job, int(definition["seed"] or 0))
     head = definition["head"]
     records = {name: HeadRecord(head["kind"], head["options"]) for name in fresh.heads} if head else {}
-    if start is None:
+    if start is None or PSEUDO_LABELS in needed_by(load_objective(definition["objective"]["name"])):
         return fresh, records
     before = load_encoder(start)
     if before.record.architecture.name != definition["architecture"]["name"]:
@@ -137,34 +119,6 @@ def _start(
     again = build_head(record.kind, record.options, before.body.width)
     again.load_state_dict(before.heads[chosen].state_dict())
     return Networks(before.body, {chosen: again}), {chosen: record}
-
-
-def _training_images(
-    images: Manifest, location: Path, preprocessing: Preprocessing, workers: int
-) -> TrainingImages:
-    source = open_source(read_json(location), "train")
-    hashes = dict(zip(images.locations, images.sha256, strict=True))
-    return open_images(partial(_decode, source, hashes, preprocessing), images.locations, workers=workers)
-
-
-def _decode(
-    source: ImageSource, hashes: Mapping[str, str], preprocessing: Preprocessing, location: str
-) -> npt.NDArray[np.uint8]:
-    return preprocessing.apply(source.read_verified(location, hashes[location]))
-
-
-def _arrays(images: Manifest, neighbours: Path | None) -> dict[str, npt.NDArray[Any]]:
-    """Return one row per image, by name: labels, and neighbours mined on these very images.
-
-    Labels reach an objective only if it says that it needs them.
-    """
-    arrays: dict[str, npt.NDArray[Any]] = {"labels": images.labels}
-    if neighbours is not None:
-        mined = load_arrays(neighbours)
-        if str(mined["content"]) != images.content:
-            raise UserError(f"{neighbours} was mined on other images: delete it and run again")
-        arrays["neighbours"] = mined["neighbours"].astype(np.int64)
-    return arrays
 
 
 def _canonical(

@@ -13,28 +13,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.architectures import Body, initialise
 from clusterprobe.encoders.heads import Head, build_head
-from clusterprobe.images.augment import Augmentation
+from clusterprobe.images.augment import Augmentation, CentreCrop
 from clusterprobe.images.batches import TrainingImages, from_array
+from clusterprobe.images.seeds import derive_seed
 from clusterprobe.store.atomic import write_bytes
 from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
+from clusterprobe.train.cached_views import CachedViewReader, CachedViews
 from clusterprobe.train.interrupt import StopWatch
 from clusterprobe.train.loop import Recipe, train
 from clusterprobe.train.objective import Networks, ObjectiveFactory, Setting, needed_by
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.options import read_options
 from clusterprobe.train.schedules import Schedule
-from clusterprobe.train.seeds import derive_seed
 from clusterprobe.train.state import Checkpoint
-from clusterprobe.train.views import ViewMaker
+from clusterprobe.train.views import ViewMaker, ViewSource
 
 _RECIPE_KEYS = {entry.name for entry in dataclasses.fields(Recipe)}
-_NETWORK_KEYS = {"objective", "architecture", "preprocessing", "head", "augmentation"}
+_NETWORK_KEYS = {"objective", "architecture", "preprocessing", "head", "augmentation", "uncropped"}
 _FILE_KEYS = {
     "images",
     "selection",
@@ -49,13 +51,14 @@ _FILE_KEYS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run leaves behind: networks in evaluation mode on the CPU, the lines of its log, and the head
-    that was selected without labels, if the objective selects one."""
+    """What a run leaves behind: networks in evaluation mode on the CPU, the lines of its log, the head that
+    was selected without labels, if the objective selects one, and what else it found."""
 
     body: Body
     heads: Mapping[str, Head]
     log: Sequence[str]
     chosen: str | None = None
+    found: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,15 @@ class Data:
     """What a run is trained on.
 
     Attributes:
-        images: the training images.
-        selection: other images that the objective may look at between epochs (never at their labels).
+        images: the training images, or the features of cached views of them: then the body stays as it is,
+            and the heads alone are trained.
+        selection: other images that the objective may look at between epochs (never at their labels);
+            cached views bring features of their own.
         arrays: one row per training image, by name: labels, neighbours. An objective sees only those that it
             declares with `needs`.
     """
 
-    images: TrainingImages
+    images: TrainingImages | CachedViews
     selection: TrainingImages | None = None
     arrays: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
@@ -88,7 +93,8 @@ def train_encoder(
 
     Args:
         job: objective {name, options}, architecture {name, options}, preprocessing {size, mean, std, ...},
-            head {kind, options, count} or null, augmentation (a list of steps, or named lists), optimiser
+            head {kind, options, count} or null, augmentation (a list of steps, or named lists), uncropped
+            (images are larger than the size of preprocessing, and "plain" is their centre), optimiser
             {name, learning_rate, ...}, schedule {name, ...}, epochs, batch_size, ema, seed, precision,
             drop_last.
         data: images, and what else the objective needs.
@@ -104,16 +110,7 @@ def train_encoder(
     """
     watch = StopWatch(deadline_seconds)
     recipe = read_recipe(job)
-    images = {"train": data.images} | ({"selection": data.selection} if data.selection else {})
-    preprocessing = job["preprocessing"]
-    views = ViewMaker(
-        images,
-        _augmentations(job.get("augmentation", []), preprocessing),
-        preprocessing["mean"],
-        preprocessing["std"],
-        recipe.seed,
-        distributed.choose_device(device),
-    )
+    views = _view_source(job, data, recipe.seed, distributed.choose_device(device))
     arrays = {
         name: torch.from_numpy(np.array(data.arrays[name]))
         for name in sorted(needed_by(make_objective) & data.arrays.keys())
@@ -121,10 +118,14 @@ def train_encoder(
     setting = Setting(len(data.images), recipe.batch_size, recipe.epochs, recipe.seed, arrays)
     torch.manual_seed(derive_seed(recipe.seed, "objective"))
     options = job["objective"].get("options") or {}
-    objective = make_objective(networks or build_networks(job, recipe.seed), options, setting)
+    whole = networks or build_networks(job, recipe.seed)
+    fixed = whole.body.eval() if isinstance(data.images, CachedViews) else None
+    trainable = Networks(Body(nn.Identity(), fixed.width), whole.heads) if fixed else whole
+    objective = make_objective(trainable, options, setting)
     log = train(objective, views, recipe, checkpoint or Checkpoint(), watch)
     result = objective.eval().cpu().networks()
-    return Trained(result.body, dict(result.heads), log, objective.chosen_head())
+    found = dict(objective.found())
+    return Trained(fixed or result.body, dict(result.heads), log, objective.chosen_head(), found)
 
 
 def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Path:
@@ -136,7 +137,8 @@ def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Pa
 
     Returns:
         The destination. It holds network.pt, {"body": ..., "heads": {name: ...}, "head": kind and options of
-        the heads, "chosen": name or None} for `torch.load(weights_only=True)`, and log.jsonl.
+        the heads, "chosen": name or None, "found": {name: ...}} for `torch.load(weights_only=True)`, and
+        log.jsonl.
     """
     destination = Path(_needed(job, "destination"))
     described = {key: job[key] for key in job.keys() & (_RECIPE_KEYS | _NETWORK_KEYS)}
@@ -236,6 +238,17 @@ def _open(job: Mapping[str, Any]) -> Data:
     )
 
 
+def _view_source(job: Mapping[str, Any], data: Data, seed: int, device: torch.device) -> ViewSource:
+    if isinstance(data.images, CachedViews):
+        return CachedViewReader(data.images, seed, device)
+    images = {"train": data.images} | ({"selection": data.selection} if data.selection else {})
+    preprocessing = job["preprocessing"]
+    augmentations = _augmentations(job.get("augmentation", []), preprocessing)
+    if job.get("uncropped"):
+        augmentations["plain"] = CentreCrop(preprocessing["size"])
+    return ViewMaker(images, augmentations, preprocessing["mean"], preprocessing["std"], seed, device)
+
+
 def _augmentations(
     described: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]],
     preprocessing: Mapping[str, Any],
@@ -254,6 +267,7 @@ def _write(trained: Trained, head: Mapping[str, Any] | None, destination: Path) 
         "heads": {name: each.state_dict() for name, each in trained.heads.items()},
         "head": {"kind": head["kind"], "options": dict(head.get("options") or {})} if head else None,
         "chosen": trained.chosen,
+        "found": dict(trained.found),
     }
     buffer = io.BytesIO()
     torch.save(saved, buffer)

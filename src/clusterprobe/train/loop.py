@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.images.seeds import derive_seed, make_generator
 from clusterprobe.store.progress import Progress
 from clusterprobe.train import distributed
 from clusterprobe.train.batch_norm import use_global_batch_norm
@@ -20,12 +22,12 @@ from clusterprobe.train.interrupt import StopWatch, TrainingInterrupted
 from clusterprobe.train.objective import Batch, Epoch, Objective
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.schedules import Schedule
-from clusterprobe.train.seeds import derive_seed, make_generator
 from clusterprobe.train.state import Checkpoint, TrainingState
-from clusterprobe.train.views import ViewMaker
+from clusterprobe.train.views import ViewSource
 
 CONSTANT = Schedule("constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
+_LARGEST_PASS = 2**20  # passes over all images at one place of a run: more than anyone makes
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Recipe:
 
 
 def train(
-    objective: Objective, views: ViewMaker, recipe: Recipe, checkpoint: Checkpoint, watch: StopWatch
+    objective: Objective, views: ViewSource, recipe: Recipe, checkpoint: Checkpoint, watch: StopWatch
 ) -> list[str]:
     """Train `objective` in place and return the log, one JSON line per epoch.
 
@@ -78,9 +80,9 @@ def train(
         objective.to(memory_format=torch.channels_last)
 
     trainable = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    optimiser = recipe.optimiser.make(trainable)
+    optimisers = {name: recipe.optimiser.make(trainable) for name in objective.optimisers()}
     average = ExponentialAverage(objective, recipe.ema) if recipe.ema is not None else None
-    state = TrainingState(objective, optimiser, average)
+    state = TrainingState(objective, optimisers, average)
     if payload := checkpoint.load():
         state.restore(payload, views.device)
 
@@ -99,14 +101,14 @@ class _Run:
     """One call of `train`: the state and what moves it on."""
 
     state: TrainingState
-    views: ViewMaker
+    views: ViewSource
     recipe: Recipe
     trainable: Sequence[nn.Parameter]
     checkpoint: Checkpoint
     watch: StopWatch
 
     def __post_init__(self) -> None:
-        self._images = len(self.views.images["train"])
+        self._images = len(self.views)
         self._steps = _steps_per_epoch(self._images, self.recipe)
         self._progress: Progress | None = None
 
@@ -116,36 +118,63 @@ class _Run:
         if distributed.rank() > 0:
             yield
             return
-        steps = (self.recipe.epochs - self.state.epoch) * self._steps - self.state.step
-        with Progress("train", min(steps * self.recipe.batch_size, steps * self._images)) as self._progress:
+        batch, state = self.recipe.batch_size, self.state
+        epoch = min(self._steps * batch, self._images)
+        left = (self.recipe.epochs - state.epoch) * epoch - min(state.step * batch, epoch)
+        with Progress("train", left, quick_seconds=0) as self._progress:
             yield
 
     def epoch(self) -> None:
         """Take the steps of one epoch that are still missing, then write its line of the log."""
         state, number, seed = self.state, self.state.epoch, self.recipe.seed
         rate = self.recipe.optimiser.learning_rate * self.recipe.schedule.ratio(number, self.recipe.epochs)
-        for group in state.optimiser.param_groups:
-            group["lr"] = rate
+        for optimiser in state.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
         if state.step == 0:
-            generator = make_generator(seed, "before-epoch", number)
-            state.objective.before_epoch(Epoch(number, generator, self.views.plain))
+            state.objective.before_epoch(self._hook("before-epoch", number))
 
         state.objective.train()
         order = torch.randperm(self._images, generator=make_generator(seed, "order", number))
         rows = torch.split(order, self.recipe.batch_size)[: self._steps]
         for batch in self.views.batches(state.objective, rows, number, state.step):
+            state.objective.before_step(self._hook("before-step", number, state.step))
             self.step(batch)
             if self._progress:
                 self._progress.update(len(rows[batch.step]), f"epoch {number + 1}/{self.recipe.epochs}")
-            if exit_code := distributed.maximum(self.watch.after_step()):
-                self.checkpoint.save(state)
-                raise TrainingInterrupted(exit_code, number + 1, state.step)
-            self.checkpoint.save_if_due(state)
+            self._pause()
 
-        generator = make_generator(seed, "after-epoch", number)
-        closing = state.objective.after_epoch(Epoch(number, generator, self.views.plain))
+        closing = state.objective.after_epoch(self._hook("after-epoch", number))
         state.log.append(_log_line(state, rate, self._steps, closing))
         state.epoch, state.step, state.taken, state.sums = number + 1, 0, 0, {}
+
+    def _hook(self, name: str, *place: int) -> Epoch:
+        """What a hook of the objective gets at this place of the run."""
+        generator = make_generator(self.recipe.seed, name, *place)
+        taken = self.state.epoch * self._steps + self.state.step
+        total = self.recipe.epochs * self._steps
+        return Epoch(
+            self.state.epoch,
+            generator,
+            self.views.plain,
+            taken,
+            total,
+            partial(self._look, taken),
+            self._pause,
+        )
+
+    def _look(self, taken: int, number: int) -> Iterator[Batch]:
+        """All training images once; a negative epoch stands for a pass outside of the epochs."""
+        batches = -(-self._images // self.recipe.batch_size)
+        rows = torch.tensor_split(torch.arange(self._images), batches)
+        return self.views.batches(self.state.objective, rows, -1 - taken * _LARGEST_PASS - number)
+
+    def _pause(self) -> None:
+        """Save and stop if a signal or the time limit asks for it; save if it is time."""
+        if exit_code := distributed.maximum(self.watch.after_step()):
+            self.checkpoint.save(self.state)
+            raise TrainingInterrupted(exit_code, self.state.epoch + 1, self.state.step)
+        self.checkpoint.save_if_due(self.state)
 
     def step(self, batch: Batch) -> None:
         """Go down the gradient of one batch, unless the objective skips it."""
@@ -157,21 +186,23 @@ class _Run:
         state.step = batch.step + 1
         if loss is None:
             return
-        state.optimiser.zero_grad(set_to_none=True)
+        optimiser = state.optimisers[loss.optimiser]
+        optimiser.zero_grad(set_to_none=True)
         loss.value.backward()  # type: ignore[no-untyped-call]
         distributed.average_gradients(self.trainable)
-        state.optimiser.step()
+        optimiser.step()
         if state.average:
             state.average.update(state.objective)
         state.objective.after_step()
         state.taken += 1
         for name, value in {"loss": loss.value, **loss.logged}.items():
-            state.sums[name] = state.sums.get(name, 0.0) + value.detach().double()
+            total, steps = state.sums.get(name, (0.0, 0))
+            state.sums[name] = total + value.detach().double(), steps + 1
 
 
 def _log_line(state: TrainingState, rate: float, steps: int, closing: Mapping[str, float]) -> str:
     """Mean values of the epoch's steps as one JSON line; only what a second run would repeat."""
-    means = {name: float(total) / state.taken for name, total in state.sums.items()}
+    means = {name: float(total) / taken for name, (total, taken) in state.sums.items()}
     if not all(math.isfinite(value) for value in means.values()):
         raise UserError(
             f"training: the loss of epoch {state.epoch + 1} is not finite ({means}); lower the learning rate"
@@ -186,4 +217,11 @@ def _steps_per_epoch(images: int, recipe: Recipe) -> int:
             f"training: a batch of {recipe.batch_size} is larger than the training set of {images} images; "
             "lower batch_size or set drop_last to false"
         )
-    return images // recipe.batch_size if recipe.drop_last else -(-images // recipe.batch_size)
+    rest = 0 if recipe.drop_last else images % recipe.batch_size
+    smallest, processes = rest or recipe.batch_size, distributed.world_size()
+    if smallest < processes:
+        raise UserError(
+            f"training: {processes} processes cannot share a batch of {smallest}; change batch_size, or set "
+            "drop_last to true"
+        )
+    return images // recipe.batch_size + (rest > 0)

@@ -80,7 +80,9 @@ class Batch:
     Attributes:
         epoch, step: where the run is, from 0.
         indices: rows of the training set, int64 [b].
-        views: normalised images [b, C, S, S], one tensor per `View`, in that order.
+        views: normalised images [b, C, S, S], one tensor per `View`, in that order; or what a body that does
+            not change has made of them, features [b, D], and then the body that the objective has passes
+            them on as they are.
     """
 
     epoch: int
@@ -91,26 +93,41 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loss:
-    """A scalar to minimise, and detached scalars to average into the log."""
+    """A scalar to minimise, detached scalars to average into the log, and which optimiser takes the step."""
 
     value: Tensor
     logged: Mapping[str, Tensor] = field(default_factory=dict)
+    optimiser: str = ""
+
+
+def _no_images(number: int) -> Iterator[Batch]:
+    return iter(())
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What the hooks between epochs get.
+    """What the hooks between epochs and steps get.
 
     Attributes:
         number: from 0.
-        generator: random numbers for this epoch and hook.
+        generator: random numbers for this hook, at this place of the run.
         plain: name of an image set ("train", or "selection" if the caller gave one) -> batches of (rows,
-            normalised un-augmented images), all rows in order, in every process.
+            un-augmented images, as `Batch.views` has them), all rows in order, in every process.
+        taken, total: steps of the run that lie behind, and of the whole run.
+        look: number of a pass, from 0 -> all training images once, in batches of nearly equal size of which
+            every process gets its share, with the views that the objective asks for, drawn anew for every
+            pass and place of the run.
+        pause: save the state if it is time, stop if asked to. A hook that takes long calls it in between; it
+            is called again when the run resumes, so what it has done by then must show in saved state.
     """
 
     number: int
     generator: torch.Generator
     plain: Callable[[str], Iterator[tuple[Tensor, Tensor]]]
+    taken: int = 0
+    total: int = 0
+    look: Callable[[int], Iterator[Batch]] = _no_images
+    pause: Callable[[], None] = lambda: None
 
 
 class Objective(nn.Module, abc.ABC):
@@ -143,8 +160,17 @@ class Objective(nn.Module, abc.ABC):
     def loss(self, batch: Batch) -> Loss | None:
         """Return the loss of a batch, or None to skip the step (in every process or in none)."""
 
+    def optimisers(self) -> Sequence[str]:
+        """Name the optimisers among which a loss may choose: each has all parameters that train, and its own
+        memory of their gradients. Parameters that a loss does not reach are left as they are."""
+        return ("",)
+
     def before_epoch(self, epoch: Epoch) -> None:
-        """Prepare an epoch (relabel, draw); not called again when a run resumes within the epoch."""
+        """Prepare an epoch (relabel, draw); not called again when a run resumes after its first step."""
+        return
+
+    def before_step(self, epoch: Epoch) -> None:
+        """Prepare a step (relabel in the middle of an epoch)."""
         return
 
     def after_step(self) -> None:
@@ -166,6 +192,10 @@ class Objective(nn.Module, abc.ABC):
     def chosen_head(self) -> str | None:
         """Return the head that was selected, without labels, among those of `networks`; None: none was."""
         return None
+
+    def found(self) -> Mapping[str, Tensor]:
+        """Return what the run found out beside its networks, by name: the labels that it gave its images."""
+        return {}
 
 
 ObjectiveFactory = Callable[[Networks, Mapping[str, Any], Setting], Objective]

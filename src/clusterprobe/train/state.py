@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,25 @@ from clusterprobe.train.objective import Objective
 
 @dataclass
 class TrainingState:
-    """A run: its networks and optimiser, where it is, and its log.
+    """A run: its networks and optimisers (by name), where it is, and its log.
 
     Random numbers are no part of it: they follow from seed, epoch and step.
 
     Attributes:
         epoch, step: the next step to take; `step` equals the steps of an epoch when only its end is missing.
-        sums: sums over the steps of this epoch that are averaged into its log line, float64 scalars.
+        sums: what is averaged into the log line of this epoch: sum over steps, a float64 scalar, and number
+            of steps.
         taken: steps of this epoch that were not skipped.
         log: finished lines of the log.
     """
 
     objective: Objective
-    optimiser: Optimizer
+    optimisers: Mapping[str, Optimizer]
     average: ExponentialAverage | None = None
     epoch: int = 0
     step: int = 0
     taken: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    sums: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
@@ -46,7 +48,7 @@ class TrainingState:
         torch.save(
             {
                 "objective": self.objective.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": {name: each.state_dict() for name, each in self.optimisers.items()},
                 "average": self.average.state_dict() if self.average else None,
                 "position": {"epoch": self.epoch, "step": self.step, "taken": self.taken},
                 "sums": self.sums,
@@ -60,7 +62,8 @@ class TrainingState:
         """Take over a serialised state; nothing in it is executed."""
         saved: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
         self.objective.load_state_dict(saved["objective"])
-        self.optimiser.load_state_dict(saved["optimiser"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(saved["optimisers"][name])
         if self.average:
             self.average.load_state_dict(saved["average"])
         self.epoch, self.step, self.taken = (saved["position"][key] for key in ("epoch", "step", "taken"))

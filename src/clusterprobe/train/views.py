@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,11 +13,31 @@ from torch import Tensor
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.images.augment import Augmentation
 from clusterprobe.images.batches import TrainingImages
+from clusterprobe.images.seeds import make_generator
 from clusterprobe.train import distributed
 from clusterprobe.train.objective import Batch, Objective, View
-from clusterprobe.train.seeds import make_generator
 
 _PLAIN_BATCH = 256
+
+
+class ViewSource(Protocol):
+    """Where the views of a training come from: images, or features in their place."""
+
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Number of training images."""
+        ...
+
+    def batches(
+        self, objective: Objective, rows: Sequence[Tensor], epoch: int, first_step: int = 0
+    ) -> Iterator[Batch]:
+        """The batches of an epoch from `first_step` on; `rows` holds the global batch of every step."""
+        ...
+
+    def plain(self, name: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """(rows, un-augmented views) of a whole image set, in order, in every process."""
+        ...
 
 
 @dataclass
@@ -38,6 +59,10 @@ class ViewMaker:
     std: Sequence[float]
     seed: int
     device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of training images."""
+        return len(self.images["train"])
 
     def batches(
         self, objective: Objective, rows: Sequence[Tensor], epoch: int, first_step: int = 0

@@ -19,6 +19,7 @@ from clusterprobe.encoders.canonical import Encoder, HeadRecord, save_encoder, u
 from clusterprobe.encoders.heads import build_head
 from clusterprobe.encoders.preprocessing import Preprocessing
 from clusterprobe.features.extract import extract_shard, output_network, shard_range
+from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.images.sources import index_dataset, write_split
 from clusterprobe.store.features import FeatureMatrix
@@ -152,6 +153,23 @@ def test_eval_mode_does_not_depend_on_the_batch_size(place: Path) -> None:
     np.testing.assert_allclose(one, many, atol=2e-3)
 
 
+def test_views_of_an_image_are_rows_one_after_the_other(place: Path) -> None:
+    """Against one image and one view at a time, and whatever the shards and batches."""
+    views = AugmentedViews(3, [{"name": "flip"}, {"name": "gaussian-noise", "sigma": 0.2}], seed=4)
+    whole = values(extract(place, views=views))
+    assert whole.shape == (3 * ROWS, 8)
+    body = an_encoder().body.eval()
+    files = batch_of(place) * torch.tensor(RGB.std).view(-1, 1, 1) + torch.tensor(RGB.mean).view(-1, 1, 1)
+    pixels = (files * 255).round().to(torch.uint8)
+    with torch.inference_mode():
+        for row in range(ROWS):
+            for view, look in enumerate(views.looks(RGB, pixels[row : row + 1], row)):
+                np.testing.assert_allclose(whole[3 * row + view], body(look)[0].numpy(), atol=2e-3)
+    np.testing.assert_array_equal(values(extract(place, shards=4, into="four", views=views)), whole)
+    other = values(extract(place, into="other", views=views, batch_size=8))
+    np.testing.assert_allclose(other, whole, atol=2e-3)
+
+
 def test_network_left_in_training_mode_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "clusterprobe.features.extract.output_network", lambda encoder, *_: encoder.body.train()
@@ -168,7 +186,7 @@ def test_features_that_are_not_finite_name_the_image(place: Path) -> None:
     first = read_manifest(place / "manifests" / "train.parquet").ids[0]
     with pytest.raises(UserError, match=f"are not finite, first '{first}'"):
         extract(place)
-    assert not (place / "features").exists()
+    assert not list((place / "features").rglob("*"))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from clusterprobe.config.errors import UserError
 from clusterprobe.images.sources import index_dataset, write_split
 from clusterprobe.runs.processes import train_in_processes
 
@@ -100,6 +101,12 @@ def test_two_processes_stop_in_time_go_on_and_find_what_one_finds(job, tmp_path)
     assert not Path(together["state"]).exists()
     one, two = (load_file(Path(place["folder"]) / "weights.safetensors") for place in (alone, together))
     torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
+
+
+def test_a_mistake_in_one_of_several_processes_is_one_error_here(job, tmp_path):
+    definition = job["definition"] | {"batch_size": 1}
+    with pytest.raises(UserError, match=r"^training: 2 processes cannot share a batch of 1;"):
+        train_in_processes(2, **job | {"definition": definition}, **places(tmp_path, "mistake"))
 
 
 @pytest.mark.slow

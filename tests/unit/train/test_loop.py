@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.train.interrupt import TrainingInterrupted
-from clusterprobe.train.objective import Batch, Loss
+from clusterprobe.train.objective import Batch, Epoch, Loss
 from clusterprobe.train.optimisers import Optimiser
 
 
@@ -188,3 +189,61 @@ def test_a_loss_that_is_not_finite_is_an_error(run):
 def test_a_batch_larger_than_the_set_is_an_error(run):
     with pytest.raises(UserError, match="batch of 23 is larger than the training set of 22"):
         run(batch_size=23)
+
+
+def test_a_hook_before_a_step_knows_its_place_and_can_look_at_all_images(run, everything):
+    places: list[tuple[int, int]] = []
+    looks: list[torch.Tensor] = []
+
+    class Spy(everything):
+        def before_step(self, epoch: Epoch) -> None:
+            places.append((epoch.taken, epoch.total))
+            if epoch.taken in (2, 5):
+                for number in (0, 1):
+                    batches = list(epoch.look(number))
+                    rows = torch.cat([batch.indices for batch in batches])
+                    assert rows.tolist() == list(range(22))
+                    assert max(map(len, (batch.indices for batch in batches))) == 5
+                    looks.append(torch.cat([batch.views[0] for batch in batches]))
+
+    run(Spy())
+    assert places == [(taken, 12) for taken in range(12)]
+    differ = [not torch.equal(one, other) for one, other in itertools.combinations(looks, 2)]
+    assert len(differ) == 6
+    assert all(differ), "views are drawn anew"
+    assert len(looks[0]) == 22
+
+
+def test_looking_changes_nothing_else(run, new_run, everything):
+    class Spy(everything):
+        def before_step(self, epoch: Epoch) -> None:
+            list(epoch.look(0))
+            torch.rand(3)
+
+    (log, state), (again, state_again) = run(), new_run(Spy())
+    assert log == again
+    assert_same(state, state_again)
+
+
+@pytest.mark.parametrize("taken", [1, 6])
+def test_a_hook_that_pauses_can_be_stopped_and_goes_on(run, new_run, everything, taken):
+    class Slow(everything):
+        def __init__(self, stop: bool = False) -> None:
+            super().__init__()
+            self.stop = stop
+            self.register_buffer("done", torch.tensor(0))
+
+        def before_step(self, epoch: Epoch) -> None:
+            if epoch.taken == taken:
+                for part in range(int(self.done), 4):
+                    self.target += part
+                    self.done += 1
+                    if self.stop and part == 2:
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    epoch.pause()
+
+    with pytest.raises(TrainingInterrupted):
+        run(Slow(stop=True))
+    resumed, undisturbed = run(Slow()), new_run(Slow())
+    assert resumed[0] == undisturbed[0]
+    assert_same(resumed[1], undisturbed[1])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _FLOOR = -100.0  # of a logarithm, as in binary cross entropy
 _SMALLEST_SHARE = 1e-8
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,21 @@ def neighbourhood_loss(
 ) -> ScanTerms:
     """The same loss over a whole set and all neighbours, to choose among heads without labels.
 
+    It is measured, not minimised: the probabilities themselves are multiplied, which is many times faster.
+
     Args:
         logits: of all images [N, C].
         companions: rows of the neighbours of each image [N, K].
         entropy_weight, prior: as in `scan_loss`.
     """
-    per_column = [consistency(logits, logits[column]) for column in companions.unbind(dim=1)]
-    return _with_balance(torch.stack(per_column).mean(), mean_assignment(logits), entropy_weight, prior)
+    probabilities = _log_softmax(logits).exp()
+    total = torch.zeros((), dtype=torch.float64, device=logits.device)
+    blocks = (torch.split(each, _ROWS_AT_ONCE) for each in (probabilities, companions))
+    for own, rows in zip(*blocks, strict=True):
+        agreement = (own[:, None] * F.embedding(rows, probabilities)).sum(dim=2)
+        total += agreement.log().clamp(min=_FLOOR).sum(dtype=torch.float64)
+    consistent = (-total / companions.numel()).to(probabilities.dtype)
+    return _with_balance(consistent, mean_assignment(logits), entropy_weight, prior)
 
 
 def _with_balance(consistent: Tensor, shares: Tensor, weight: float, prior: Tensor | None) -> ScanTerms:

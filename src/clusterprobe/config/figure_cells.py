@@ -1,0 +1,117 @@
+"""What some figures need to know beyond the results, spelled out as plain values for their jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusterprobe.config import paths
+from clusterprobe.config.cells import shown_files, shown_run
+from clusterprobe.config.encoders import TrainedEncoder
+from clusterprobe.config.errors import UserError
+from clusterprobe.config.model import HEAD_METHODS
+from clusterprobe.config.planned import Plan, Run
+from clusterprobe.config.targets import default_runs
+
+_SWEPT = {
+    "scan-neighbours": ("scan", "neighbours"),
+    "scan-threshold": ("selflabel", "threshold"),
+    "mmdc-sigma": ("mmdc", "sigma"),
+    "mmdc-views": ("mmdc", "views"),
+}
+"""Figures of ablations: the method, and its option that varies."""
+
+
+def prototypes_run(plan: Plan, figure: str) -> Run:
+    """Return the run that `prototypes` (the last default run) or `prototypes-METHOD` (of METHOD) shows.
+
+    Raises UserError if there is none.
+    """
+    method = figure.removeprefix("prototypes").removeprefix("-")
+    runs = [run for run in default_runs(plan) if method in ("", run.method)]
+    if not runs:
+        raise UserError(f"figure {figure!r}: there is no clustering by {method!r} of the variant default")
+    return runs[-1]
+
+
+def prototypes_cell(plan: Plan, run: Run) -> dict[str, Any]:
+    """Return what the prototypes of a run are picked by: its first seed, and of a head the network."""
+    first = run.members[0]
+    is_head = run.method in HEAD_METHODS
+    network = f"data/encoders/{first.features.encoder.id}" if is_head else None
+    return shown_run(plan, run) | {"seed": first.seeds[0], "network": network}
+
+
+def prototypes_inputs(plan: Plan, run: Run) -> list[str]:
+    """Return the files that `prototypes_cell` names, where the images lie left out."""
+    is_head = run.method in HEAD_METHODS
+    network = paths.trained_files(run.members[0].features.encoder.id) if is_head else []
+    return [*shown_files(shown_run(plan, run)), *network]
+
+
+def variant_histories(plan: Plan, method: str) -> list[dict[str, Any]]:
+    """Return every training of a method, under the names of its variants, and where its history lies."""
+    return [
+        {
+            "encoder": run.variant,
+            "encoder_seed": member.features.encoder.seed,
+            "log": f"data/encoders/{member.features.encoder.id}/training.jsonl",
+        }
+        for run in plan.runs.values()
+        if run.method == method
+        for member in run.members
+    ]
+
+
+def found_labels(plan: Plan, figure: str) -> list[dict[str, Any]]:
+    """Return every training by SeLa of a default run, and where its labels over time lie; for its figure."""
+    return [
+        {
+            "encoder": plan.title("encoder", run.network),
+            "encoder_seed": member.features.encoder.seed,
+            "found": paths.found_files(member.features.encoder.id)[0],
+            "manifest": paths.manifest(member.features.encoder.trained_on or run.dataset, "train"),
+        }
+        for run in plan.runs.values()
+        if figure == "sela-agreement" and (run.method, run.variant) == ("sela", "default")
+        for member in run.members
+    ]
+
+
+def filters_cell(plan: Plan) -> dict[str, Any]:
+    """Return the network whose first filters are shown: that of the last default run with a trained one.
+
+    Raises UserError if there is none.
+    """
+    trained = [
+        run
+        for run in default_runs(plan)
+        if isinstance(run.members[0].features.encoder.definition, TrainedEncoder)
+    ]
+    if not trained:
+        raise UserError("figure 'first-filters': there is no default run with a network that is trained here")
+    encoder = trained[-1].members[0].features.encoder
+    return {"encoder": plan.title("encoder", encoder.name), "network": f"data/encoders/{encoder.id}"}
+
+
+def swept_defaults(plan: Plan, figure: str) -> dict[str, float]:
+    """Return where a figure of ablations has the default runs on its axis, named as in `attrs` of its frame.
+
+    Nothing for other figures, where default runs disagree, and where the configuration leaves the value to
+    the objective.
+    """
+    method, option = _SWEPT.get(figure, (None, None))
+    found = {
+        _value(run, str(option))
+        for run in plan.runs.values()
+        if (run.method, run.variant) == (method, "default")
+    }
+    known = found - {None}
+    return {f"default_{option}": float(known.pop())} if len(known) == len(found) == 1 else {}
+
+
+def _value(run: Run, option: str) -> Any:
+    """Return an option of the objective of a head; without a limit, neighbours are all that are mined."""
+    definition = run.members[0].features.encoder.definition
+    assert isinstance(definition, TrainedEncoder), "heads belong to trained encoders"
+    mined = definition.neighbours.k if definition.neighbours and option == "neighbours" else None
+    return definition.objective.options.get(option, mined)
