@@ -1,4 +1,6 @@
-# Clusters against labels, and all results in one table.
+# Clusters against labels, probes and criteria beside them, and all results in one table.
+
+from clusterprobe.config import probe_cells
 
 
 rule evaluate_clustering:
@@ -45,6 +47,50 @@ rule evaluate_neighbours:
         "../scripts/evaluate_neighbours.py"
 
 
+rule probe_features:
+    """How well labels can be read from features: one probe, for every seed."""
+    input:
+        lambda w: probe_cells.probing_inputs(PLAN.probes[w.probe]),
+    output:
+        "data/results/{probe}.parquet",
+    log:
+        "data/logs/probe_features/{probe}.log",
+    benchmark:
+        "data/benchmarks/probe_features/{probe}.jsonl"
+    wildcard_constraints:
+        probe="|".join(PLAN.probes) or "none",
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        cell=lambda w: probe_cells.probing_cell(PLAN.probes[w.probe]),
+        code=digest("probe_features.py"),
+    script:
+        "../scripts/probe_features.py"
+
+
+rule score_clusterings:
+    """The label-free criteria of one run, for every seed; no manifest is among the input."""
+    input:
+        unpack(lambda w: probe_cells.scoring_inputs(PLAN.criteria[w.run], PLAN.config)),
+    output:
+        "data/results/criteria/{run}.parquet",
+    log:
+        "data/logs/score_clusterings/{run}.log",
+    benchmark:
+        "data/benchmarks/score_clusterings/{run}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        cell=lambda w: probe_cells.scoring_cell(PLAN.criteria[w.run], PLAN.config),
+        code=digest("score_clusterings.py"),
+    script:
+        "../scripts/score_clusterings.py"
+
+
 rule collect_results:
     """All rows of the experiment, one value each, with the readable names of the configuration."""
     input:
@@ -54,6 +100,8 @@ rule collect_results:
             for mined in PLAN.purity.values()
             if mined.dataset.definition.labelled
         ],
+        probes=[paths.probe_results(probe) for probe in PLAN.probes.values()],
+        criteria=[paths.criteria(scored.run) for scored in PLAN.criteria.values()],
     output:
         f"reports/{EXPERIMENT}/results.parquet",
     log:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
+from clusterprobe.evaluate.label_entropy import agreement_frame, entropies_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
 from clusterprobe.report.traces import histories_frame
 from clusterprobe.store.jobs import job
@@ -15,6 +16,9 @@ with job(snakemake):
         "assignments": lambda: sizes_frame(params.runs),
         "counts": lambda: confusion_frame(params.runs[0]),
         "histories": lambda: histories_frame(params.histories),
+        "entropies": lambda: entropies_frame(params.runs),
+        "agreements": lambda: agreement_frame(params.found),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
+    data.attrs |= params.defaults
     save_figure(draw_figure(name, data), Path(snakemake.output.pdf), Path(snakemake.output.png))

@@ -91,18 +91,40 @@ def locations(run: Run) -> list[str]:
 
 
 def training_inputs(encoder: PlannedEncoder) -> dict[str, Any]:
-    """Return the files that a training reads, where the images lie left out."""
-    assert encoder.trained_on is not None, "only trained encoders are trained"
+    """Return the files that a training reads, by the names of the fields of runs.ingredients.Ingredients.
+
+    Where the images lie is left out, see `training_locations`.
+    """
+    dataset, selection = encoder.trained_on, encoder.selection
+    assert dataset is not None, "only trained encoders are trained"
     files: dict[str, Any] = {
-        "manifest": paths.manifest(encoder.trained_on, "train"),
-        "facts": paths.facts(encoder.trained_on, "train"),
+        "manifest": paths.manifest(dataset, "train"),
+        "facts": paths.facts(dataset, "train"),
     }
+    if selection:
+        files["selection_manifest"] = paths.manifest(dataset, selection)
+    if encoder.cached:
+        files["views"] = paths.shards(encoder.cached.views, dataset, "train")
+        files["plain"] = paths.shards(encoder.cached.plain, dataset, "train")
+        if selection:
+            files["selection_plain"] = paths.shards(encoder.cached.plain, dataset, selection)
     if encoder.start:
         trained = encoder.start.definition.kind == "trained"
         files["start"] = (paths.trained_files if trained else paths.encoder_files)(encoder.start.id)
+        files["start"] += paths.found_files(encoder.start.id) if trained else []
     if encoder.neighbours:
         files["neighbours"] = paths.neighbours(encoder.neighbours)
     return files
+
+
+def training_locations(encoder: PlannedEncoder) -> dict[str, str]:
+    """Return the files that say where the images of a training lie; one on cached views needs no images."""
+    dataset, selection = encoder.trained_on, encoder.selection
+    assert dataset is not None, "only trained encoders are trained"
+    if encoder.cached:
+        return {}
+    found = {"location": paths.location(dataset, "train")}
+    return found | ({"selection_location": paths.location(dataset, selection)} if selection else {})
 
 
 def evaluation_cell(run: Run) -> dict[str, Any]:
@@ -115,7 +137,7 @@ def evaluation_cell(run: Run) -> dict[str, Any]:
             "protocol": run.protocol,
             "run": run.id,
         },
-        "encoders": [_encoder_columns(member.features) for member in run.members],
+        "encoders": [encoder_columns(member.features) for member in run.members],
         "manifests": [
             {
                 "dataset": dataset.name,
@@ -150,10 +172,13 @@ def readable_names(plan: Plan) -> dict[str, dict[str, str]]:
             "encoder": plan.title("encoder", mined.features.encoder.name),
             "variant": "default",
         }
+    for probe in plan.probes.values():
+        names[probe.id] = {"encoder": plan.title("encoder", probe.encoder), "variant": probe.variant}
     return names
 
 
-def _encoder_columns(features: Features) -> dict[str, Any]:
+def encoder_columns(features: Features) -> dict[str, Any]:
+    """Return the columns of results that say which features a row is about."""
     return {
         "encoder_id": features.encoder.id,
         "encoder_seed": features.encoder.seed,
@@ -163,7 +188,7 @@ def _encoder_columns(features: Features) -> dict[str, Any]:
 
 def neighbour_columns(mined: Neighbours) -> dict[str, Any]:
     """Return which columns the purity of a neighbour set carries."""
-    return _encoder_columns(mined.features) | {
+    return encoder_columns(mined.features) | {
         "fit_dataset": mined.dataset.name,
         "dataset": mined.dataset.name,
         "split": "train",
@@ -174,7 +199,7 @@ def neighbour_columns(mined: Neighbours) -> dict[str, Any]:
 
 def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
     """Return what figures and galleries need to know of a run: names, files, the split that is shown."""
-    split = run.dataset.splits[-1]
+    split = run.dataset.evaluation_split or "train"
     name = plan.title("encoder", run.encoder)
     return {
         "encoder": f"{name}, {run.method}" if run.method in HEAD_METHODS else name,
@@ -187,6 +212,7 @@ def shown_run(plan: Plan, run: Run) -> dict[str, Any]:
         "manifest": paths.manifest(run.dataset, split),
         "location": paths.location(run.dataset, split),
         "facts": paths.facts(run.dataset, "train"),
+        "superclasses": run.dataset.definition.class_order,
     }
 
 
@@ -240,4 +266,4 @@ def overview(plan: Plan) -> dict[str, Any]:
 def planned_ids(plan: Plan) -> list[str]:
     """Return the ids of everything that this experiment makes or uses."""
     mined = [neighbours.id for neighbours in plan.neighbours.values()]
-    return sorted([*plan.datasets, *plan.encoders, *plan.features, *mined, *plan.runs])
+    return sorted([*plan.datasets, *plan.encoders, *plan.features, *mined, *plan.runs, *plan.probes])

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from clusterprobe.config.class_files import read_classes, read_superclasses
 
 Paths = dict[str, str]
+ClassList = Annotated[
+    list[str] | None, BeforeValidator(read_classes, json_schema_input_type=list[str] | str | None)
+]
+Superclasses = Annotated[
+    dict[str, str] | None,
+    BeforeValidator(read_superclasses, json_schema_input_type=dict[str, str] | str | None),
+]
 Shift = Literal["rotation", "viewpoint", "clutter", "inversion"]
 
 
@@ -29,6 +38,16 @@ class _Dataset(Strict):
         """The splits that indexing yields."""
         return ("train", "test")
 
+    @property
+    def relabelling(self) -> dict[str, Any]:
+        """Which classes count, and pairs [class, superclass] if the superclasses are the labels."""
+        return {}
+
+    @property
+    def class_order(self) -> dict[str, str]:
+        """Class -> superclass, where the superclasses of the labels are known: how results are ordered."""
+        return {}
+
 
 class DigitsDataset(_Dataset):
     """The 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
@@ -50,6 +69,59 @@ class _Located(_Dataset):
         "decode", description="decode every image while indexing, or only look at its header"
     )
     limit: dict[str, int] | None = Field(None, description="at most this many images per split, stratified")
+    classes: ClassList = Field(
+        None,
+        min_length=1,
+        description="only these classes, in label order: their names, a list that is shipped (imagenet-50, "
+        "imagenet-100, imagenet-200), or a CSV file with the column class",
+    )
+    superclasses: Superclasses = Field(
+        None,
+        description="what classes belong to: {class: superclass}, a mapping that is shipped (cifar-100), or "
+        "a CSV file with the columns class, superclass; orders confusion matrices",
+    )
+    labels: Literal["classes", "superclasses"] = Field(
+        "classes", description="what clusters are compared with: the classes, or their superclasses"
+    )
+    merge: list[str] | None = Field(
+        None,
+        min_length=2,
+        description="splits that become one, the train split, e.g. [train, test]: for methods that are "
+        "trained and scored on the same images",
+    )
+
+    @model_validator(mode="after")
+    def _relabelling_fits(self) -> _Located:
+        if len(set(self.classes or ())) < len(self.classes or ()):
+            raise ValueError("`classes` names one class twice")
+        if self.labels == "superclasses" and self.superclasses is None:
+            raise ValueError("`labels: superclasses` needs `superclasses`")
+        unknown = set(self.merge or ()) - set(self.own_splits)
+        if self.merge is not None and (unknown or "train" not in self.merge):
+            raise ValueError(f"`merge` takes train and others of the splits {', '.join(self.own_splits)}")
+        return self
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """The splits that the data set has by itself."""
+        return super().split_names
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        if self.merge is None:
+            return self.own_splits
+        return ("train", *(name for name in self.own_splits if name not in self.merge))
+
+    @property
+    def relabelling(self) -> dict[str, Any]:
+        changed: dict[str, Any] = {} if self.classes is None else {"classes": self.classes}
+        if self.labels == "superclasses":
+            changed["superclasses"] = [list(pair) for pair in (self.superclasses or {}).items()]
+        return changed
+
+    @property
+    def class_order(self) -> dict[str, str]:
+        return dict(self.superclasses or {}) if self.labels == "classes" else {}
 
 
 class FolderDataset(_Located):
@@ -66,8 +138,19 @@ class FolderDataset(_Located):
         return self
 
     @property
-    def split_names(self) -> tuple[str, ...]:
+    def own_splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.splits is None else tuple(self.splits)
+
+
+class TarDataset(_Located):
+    """Tar archives of image files, read without unpacking; folders or archives in them are classes."""
+
+    kind: Literal["tar"]
+    splits: Paths = Field(description="archive of each split, not compressed, e.g. {train: ..., test: ...}")
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        return tuple(self.splits)
 
 
 class ParquetDataset(_Located):
@@ -80,7 +163,7 @@ class ParquetDataset(_Located):
     )
 
     @property
-    def split_names(self) -> tuple[str, ...]:
+    def own_splits(self) -> tuple[str, ...]:
         return tuple(self.splits)
 
 
@@ -96,7 +179,7 @@ class TorchvisionDataset(_Located):
     download: bool = Field(False, description="let torchvision download the files if they are missing")
 
     @property
-    def split_names(self) -> tuple[str, ...]:
+    def own_splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.splits is None else tuple(self.splits)
 
 
@@ -120,12 +203,15 @@ class ShiftedDataset(_Dataset):
 
 
 Dataset = Annotated[
-    DigitsDataset | FolderDataset | ParquetDataset | TorchvisionDataset | ShiftedDataset,
+    DigitsDataset | FolderDataset | TarDataset | ParquetDataset | TorchvisionDataset | ShiftedDataset,
     Field(discriminator="kind"),
 ]
 
+_SHOWN = {"shards", "title", "published_as"}
+_RELABELLING = {"classes", "superclasses", "labels"}
+
 # Where a data set lies, and how it is cut for extraction or named in tables, is not what it is.
-_NOT_IDENTITY = {
+NOT_IDENTITY = {
     "path",
     "splits",
     "root",
@@ -135,12 +221,22 @@ _NOT_IDENTITY = {
     "published_as",
     "labelled",
     "verify",
+    "superclasses",
 }
 
 
 def dataset_identity(dataset: Dataset) -> dict[str, Any]:
-    """Return what defines a data set: moving a folder does not make another data set of it."""
-    fields = dataset.model_dump(mode="json")
-    return {key: value for key, value in fields.items() if key not in _NOT_IDENTITY} | {
-        "splits": list(dataset.split_names)
-    }
+    """Return what defines a data set: moving a folder does not make another data set of it.
+
+    Classes and superclasses count by their names, whatever file they were read from; superclasses only where
+    they are the labels.
+    """
+    fields = dataset.model_dump(mode="json", exclude=_RELABELLING)
+    identity = {key: value for key, value in fields.items() if key not in NOT_IDENTITY}
+    splits = dataset.splits if isinstance(dataset, TorchvisionDataset) else None  # its own words, no places
+    return identity | dataset.relabelling | {"splits": splits or list(dataset.split_names)}
+
+
+def indexing_definition(dataset: Dataset) -> dict[str, Any]:
+    """Return what indexing has to know of a data set."""
+    return dataset.model_dump(mode="json", exclude=_SHOWN | _RELABELLING) | dataset.relabelling

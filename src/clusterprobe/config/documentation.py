@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from clusterprobe.config import datasets, encoders, model
+from clusterprobe.config import datasets, encoders, model, probes, publications
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PAGE = Path("config/README.md")
@@ -20,6 +20,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The experiment", model.Config),
     ("datasets: kind digits", datasets.DigitsDataset),
     ("datasets: kind folder", datasets.FolderDataset),
+    ("datasets: kind tar", datasets.TarDataset),
     ("datasets: kind parquet", datasets.ParquetDataset),
     ("datasets: kind torchvision", datasets.TorchvisionDataset),
     ("datasets: kind shifted", datasets.ShiftedDataset),
@@ -27,6 +28,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("encoders: kind pixels", encoders.PixelsEncoder),
     ("encoders: kind random", encoders.RandomEncoder),
     ("encoders: kind file", encoders.FileEncoder),
+    ("encoders: kind file, feature", publications.Feature),
+    ("encoders: kind file, linear", publications.LinearAccuracy),
     ("encoders: kind trained", encoders.TrainedEncoder),
     ("preprocessing", encoders.Preprocessing),
     ("architecture, objective", encoders.Named),
@@ -36,6 +39,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("clusterings", model.Clusterings),
     ("reducers", model.Reducer),
     ("options", model.KMeansOptions),
+    ("probes", probes.Probe),
+    ("probes: options", probes.ProbeOptions),
+    ("criteria", probes.Criteria),
     ("neighbours", model.Neighbours),
     ("report", model.Report),
     ("compute", model.Compute),
@@ -48,7 +54,14 @@ Generated from the model in `src/clusterprobe/config/` by `make docs`; edit the 
 One file is one experiment: `snakemake --cores 2 --configfile config/NAME.yaml`. Without `--configfile`
 `config/config.yaml` is read. The JSON schema for editors is `workflow/schemas/config.schema.json`.
 An entry of `datasets` or `encoders` with nothing behind its colon is taken from the catalogue
-`config/datasets.yaml` or `config/encoders.yaml`, where `$VARIABLES` come from the environment.
+`config/datasets.yaml` or `config/encoders.yaml`, where `$VARIABLES` come from the environment. Keys in it
+replace those of the catalogue, `from` names an entry that is called otherwise there:
+
+    datasets:
+      stl10:
+      cifar10: {limit: {train: 5000, test: 1000}}
+      few: {from: cifar10, classes: [cat, dog]}
+
 An unknown key, a wrong type or an unknown name stops the run before its first job.
 """
 
@@ -92,6 +105,7 @@ def _type(annotation: Any) -> str:
         "clusterprobe.config.model.",
         "clusterprobe.config.encoders.",
         "clusterprobe.config.datasets.",
+        "clusterprobe.config.probes.",
     ):
         text = text.replace(prefix, "")
     for union in ("Annotated[DigitsDataset", "Annotated[PixelsEncoder"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clusterprobe.config.datasets import Strict
+from clusterprobe.config.publications import SEEN, Feature, Publication, Seen
 
 Options = dict[str, Any]
 
@@ -42,11 +44,9 @@ class Preprocessing(Strict):
 class _Encoder(Strict):
     title: str | None = Field(None, description="name in tables and figures; the key itself if not given")
     preprocessing: Preprocessing = Field(description="from image to input tensor")
-    output: str = Field("pooled", description="which tensor is probed: pooled, or head:NAME")
+    output: str = Field("pooled", description="which tensor is probed: pooled, head:NAME, or layer:NAME")
     licence: str | None = Field(None, description="licence of the weights")
-    seen: Literal["nothing", "same", "web images", "text", "labels"] = Field(
-        "nothing", description="what the encoder saw in training"
-    )
+    seen: Seen = Field("nothing", description=SEEN)
 
 
 class PixelsEncoder(_Encoder):
@@ -66,13 +66,33 @@ class RandomEncoder(_Encoder):
     encoder_seeds: Literal[1] | None = Field(None, description=_ENCODER_SEEDS)
 
 
-class FileEncoder(_Encoder):
+READ_ELSEWHERE = ("tensorflow", "haiku")
+"""Layouts of checkpoints whose arrays are first unpacked in an environment of their own."""
+
+
+class FileEncoder(_Encoder, Publication):
     """A checkpoint file, downloaded and converted."""
 
     kind: Literal["file"]
     architecture: Named = Field(description="network, by name")
-    url: str = Field(description="https://..., file://... or a path")
-    sha256: str | None = Field(None, description="hash of the file; null: recorded at the first download")
+    url: str | None = Field(None, description="https://..., file://... or a path; null: got by hand")
+    page: str | None = Field(None, description="where a person can get the file")
+    file: str | None = Field(None, description="its name on that page")
+    path: str | None = Field(None, description="a file that you got by hand, taken in place of `url`")
+    parts: list[str] = Field(
+        default_factory=list, description="endings of `url` and `path` if the checkpoint is several files"
+    )
+    layout: Literal["torch", "tensorflow", "haiku", "saved-model"] = Field(
+        "torch", description="what wrote the file; all but torch are read in an environment of their own"
+    )
+    sha256: str | None = Field(
+        None, description="hash of the file (of several: of their archive); null: recorded at first sight"
+    )
+    hash_prefix: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{8,64}$",
+        description="first digits of that hash, as some file names hold them",
+    )
     pin: Literal["first", "required"] = Field(
         "first", description="required: refuse a checkpoint without sha256"
     )
@@ -82,12 +102,35 @@ class FileEncoder(_Encoder):
     ignore: list[str] = Field(
         default_factory=list, description="patterns of tensors that are not of the body"
     )
+    resample: Literal["dinov2"] | None = Field(
+        None, description="fit the position embedding to the size of the input, as this method does"
+    )
+    feature: Feature | None = Field(None, description="the tensor that is probed")
+
+    @model_validator(mode="after")
+    def _has_an_origin(self) -> FileEncoder:
+        if not (self.url or self.path or (self.page and self.file)):
+            raise ValueError("say where the file is: `url`, `path`, or `page` and `file` for a person to get")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """What stands for the file while its hash is not known."""
+        return self.url or (f"{self.page}#{self.file}" if self.file else self.path or "")
+
+    @property
+    def slug(self) -> str:
+        """The readable part of its id."""
+        place = PurePosixPath(self.file or self.origin)
+        return (place.parent if self.parts else place).name.split(".")[0] or "checkpoint"
 
 
 class ProjectionHead(Strict):
     """What stands on the body during training."""
 
-    kind: Literal["linear", "mlp"] = Field(description="linear, or mlp: linear - ReLU - linear")
+    kind: Literal["linear", "mlp", "nearest-mean"] = Field(
+        description="linear; mlp: linear - ReLU - linear; nearest-mean: cosines with fixed means, for mmdc"
+    )
     options: Options = Field(default_factory=dict, description="e.g. {hidden: 512, dimensions: 128}")
     count: int = Field(1, ge=1, description="number of heads")
 
@@ -151,7 +194,38 @@ class TrainedEncoder(_Encoder):
     neighbours: StartNeighbours | None = Field(
         None, description="neighbour sets, mined on the features of `start`, that the objective learns from"
     )
+    cached_views: int | None = Field(
+        None,
+        ge=1,
+        description="augmented views of each image whose features are extracted once and then drawn from, "
+        "so that a frozen `start` needs no images in training; null: fresh augmentations",
+    )
     trained_on: str | None = Field(None, description="data set; null: the data set that is clustered")
+    uncropped: bool = Field(
+        False,
+        description="augment images as they are before the centre crop of `preprocessing`; what is not "
+        "augmented is cropped as ever",
+    )
+
+    @model_validator(mode="after")
+    def _cached_views_of_a_frozen_start(self) -> TrainedEncoder:
+        if self.cached_views is None:
+            return self
+        if self.start is None or self.objective.options.get("frozen") is not True:
+            raise ValueError(
+                "`cached_views` are features of an encoder that does not change: they need `start` and the "
+                "option `frozen: true` of the objective"
+            )
+        if self.uncropped:
+            raise ValueError("`cached_views` are made of cropped images: leave `uncropped` out")
+        if self.train_augmentation is None:
+            raise ValueError("`cached_views` are made by the augmentation `train`, but there is none")
+        return self
+
+    @property
+    def train_augmentation(self) -> list[Options] | None:
+        """The augmentation `train`: the only list, or the one of this name."""
+        return self.augmentation if isinstance(self.augmentation, list) else self.augmentation.get("train")
 
 
 Encoder = Annotated[PixelsEncoder | RandomEncoder | FileEncoder | TrainedEncoder, Field(discriminator="kind")]
@@ -161,23 +235,34 @@ _NOT_IDENTITY = {
     "licence",
     "seen",
     "output",
+    "method",
+    "network",
+    "linear",
+    "feature",
     "url",
+    "page",
+    "file",
+    "path",
+    "parts",
+    "layout",
+    "hash_prefix",
     "pin",
     "trained_on",
     "encoder_seeds",
     "start",
     "neighbours",
+    "cached_views",
 }
 
 
 def encoder_identity(encoder: Encoder) -> dict[str, Any]:
     """Return what defines the weights and the preprocessing of an encoder (not its output tensor).
 
-    A pinned checkpoint is its hash; one without a hash yet is its URL.
+    A pinned checkpoint is its hash; one without a hash yet is the place that it comes from.
     """
     fields = encoder.model_dump(mode="json")
     identity = {key: value for key, value in fields.items() if key not in _NOT_IDENTITY}
     identity["preprocessing"] = encoder.preprocessing.resolved()
     if isinstance(encoder, FileEncoder) and encoder.sha256 is None:
-        identity["url"] = encoder.url
+        identity["url"] = encoder.origin
     return identity

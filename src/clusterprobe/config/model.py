@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from clusterprobe.config.datasets import Dataset, Strict
 from clusterprobe.config.encoders import Encoder
+from clusterprobe.config.probes import Criteria, Probe
 
-Method = Literal["kmeans", "minibatch-kmeans", "spherical-kmeans", "scan", "selflabel", "linear"]
+Method = Literal[
+    "kmeans",
+    "minibatch-kmeans",
+    "spherical-kmeans",
+    "scan",
+    "selflabel",
+    "sela",
+    "relabelled",
+    "mmdc",
+    "linear",
+]
 KMEANS_METHODS = ("kmeans", "minibatch-kmeans", "spherical-kmeans")
-HEAD_METHODS = {"scan": "scan", "selflabel": "selflabel", "linear": "supervised"}
+HEAD_METHODS = {
+    "scan": "scan",
+    "selflabel": "selflabel",
+    "sela": "sela",
+    "relabelled": "relabelled",
+    "mmdc": "mmdc",
+    "linear": "supervised",
+}
 """Methods that read the head of a trained network, and the objective that it is trained by.
 
 `linear` with `supervised` is the upper row of comparisons: it saw the labels."""
@@ -61,7 +79,7 @@ class Clusterings(Strict):
     """A group of runs: one method over encoders and numbers of clusters."""
 
     method: Method = Field(
-        description="clustering method; scan, selflabel and linear read the head of a trained encoder"
+        description="clustering method: the k-means family on features, all others by the head of an encoder"
     )
     variant: str = Field(
         "default", pattern=r"^[a-z0-9][a-z0-9.-]*$", description="word for this row of the method"
@@ -130,13 +148,23 @@ class Compute(Strict):
     runtime_minutes: int = Field(60, ge=1, description="time limit of these jobs; doubled at every retry")
 
 
+def _or_partial(schema: dict[str, Any]) -> None:
+    """Add to the JSON schema of a section the entries that a catalogue completes before they are checked."""
+    name = {"type": "string", "description": "the entry of the catalogue; the key itself if not given"}
+    without_kind = [{"required": ["from"]}, {"not": {"required": ["kind"]}}]
+    partial = {"type": "object", "properties": {"from": name}, "anyOf": without_kind}
+    schema["additionalProperties"]["anyOf"].append(partial)
+
+
 class Config(Strict):
     """One experiment: data sets x encoders x clusterings x seeds, and what is reported."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="reports go to reports/{name}")
     title: str | None = Field(None, description="title of the report; the name if not given")
     datasets: dict[str, Dataset | None] = Field(
-        min_length=1, description="data sets; an empty entry is looked up in config/datasets.yaml"
+        min_length=1,
+        description="data sets; what an empty entry, or one without `kind`, lacks is in config/datasets.yaml",
+        json_schema_extra=_or_partial,
     )
     fit: list[str] = Field(min_length=1, description="data sets on whose train split models are fitted")
     transfer: dict[str, list[Transfer]] = Field(
@@ -144,10 +172,14 @@ class Config(Strict):
         description="for a fitted data set, the sets that its models are carried over to",
     )
     encoders: dict[str, Encoder | None] = Field(
-        min_length=1, description="encoders; an empty entry is looked up in config/encoders.yaml"
+        min_length=1,
+        description="encoders; what an empty entry, or one without `kind`, lacks is in config/encoders.yaml",
+        json_schema_extra=_or_partial,
     )
     seeds: int = Field(5, ge=1, description="seeds 0, 1, ...: of encoder and clustering together")
     clusterings: list[Clusterings] = Field(min_length=1, description="groups of runs")
+    probes: list[Probe] = Field(default_factory=list, description="how well labels can be read from features")
+    criteria: Criteria | None = Field(None, description="choosing without labels; null: no criteria")
     neighbours: Neighbours = Field(default_factory=Neighbours, description="neighbour mining")
     report: Report = Field(default_factory=Report, description="what is made of it")
     compute: Compute = Field(default_factory=Compute, description="resources of jobs")

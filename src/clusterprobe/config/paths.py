@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterprobe.config.planned import Features, Neighbours, PlannedDataset, Run
+from clusterprobe.config.planned import Features, Neighbours, PlannedDataset, Probe, Run
 
 
 def manifest(dataset: PlannedDataset, split: str) -> str:
@@ -28,6 +28,11 @@ def encoder_files(encoder: str) -> list[str]:
 def trained_files(encoder: str) -> list[str]:
     """Return the files of an encoder that was trained here: record, weights and heads."""
     return [*encoder_files(encoder), f"data/encoders/{encoder}/heads.safetensors"]
+
+
+def found_files(encoder: str) -> list[str]:
+    """Return what a training found out beside its networks: the labels that it gave its images."""
+    return [f"data/encoders/{encoder}/found.npz"]
 
 
 def shards(features: Features, dataset: PlannedDataset, split: str) -> list[str]:
@@ -65,3 +70,13 @@ def assignments(run: Run) -> str:
 def run_results(run: Run) -> str:
     """Return the metrics of a run."""
     return f"data/results/{run.id}.parquet"
+
+
+def probe_results(probe: Probe) -> str:
+    """Return the metrics of a probe."""
+    return f"data/results/{probe.id}.parquet"
+
+
+def criteria(run: Run) -> str:
+    """Return the label-free criteria of a run."""
+    return f"data/results/criteria/{run.id}.parquet"

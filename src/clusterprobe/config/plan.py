@@ -7,7 +7,7 @@ before the first job runs.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePosixPath
+from functools import partial
 
 from clusterprobe.config.datasets import dataset_identity
 from clusterprobe.config.encoders import (
@@ -19,9 +19,13 @@ from clusterprobe.config.encoders import (
     TrainedEncoder,
     encoder_identity,
 )
+from clusterprobe.config.errors import UserError
 from clusterprobe.config.identity import identity
 from clusterprobe.config.model import HEAD_METHODS, Clusterings, Config, Reducer
+from clusterprobe.config.own_clusters import is_clustering, own_clusters
+from clusterprobe.config.plan_probes import add_criteria, add_probes
 from clusterprobe.config.planned import (
+    CachedFeatures,
     Clusters,
     Features,
     Member,
@@ -30,7 +34,9 @@ from clusterprobe.config.planned import (
     PlannedDataset,
     PlannedEncoder,
     Run,
+    Views,
 )
+from clusterprobe.config.planned_features import planned_features
 
 
 def make_plan(config: Config) -> Plan:
@@ -45,6 +51,8 @@ def make_plan(config: Config) -> Plan:
             for encoder_name in group.encoders or _roots(config):
                 for clusters in _sizes(group):
                     _add_runs(plan, group, plan.dataset(dataset_name), encoder_name, clusters)
+    add_probes(plan, _roots(config), partial(_members, plan))
+    add_criteria(plan)
     return plan
 
 
@@ -64,7 +72,8 @@ def _add_runs(
     if group.method in HEAD_METHODS:
         members = _members(plan, encoder, dataset, seeds, clusters)
     else:
-        members = _members(plan, encoder, dataset, seeds)
+        own = own_clusters(plan.config.encoders[encoder], dataset, clusters)
+        members = _members(plan, encoder, dataset, seeds, own)
         for member in members:
             _add_purity(plan, member.features, dataset)
     for reducer in group.reducers:
@@ -107,11 +116,11 @@ def _members(
     """Return the features of an encoder with the seeds that cluster them: one encoder per seed if seeded."""
     if _is_seeded(plan, name):
         encoders = [_add_encoder(plan, name, seed, dataset, clusters) for seed in range(seeds)]
-        return tuple(Member(_features(plan, encoder), (encoder.seed or 0,)) for encoder in encoders)
+        return tuple(Member(planned_features(plan, encoder), (encoder.seed or 0,)) for encoder in encoders)
     definition = plan.config.encoders[name]
     seed = None if isinstance(definition, PixelsEncoder | FileEncoder) else 0
     encoder = _add_encoder(plan, name, seed, dataset, clusters)
-    return (Member(_features(plan, encoder), tuple(range(seeds))),)
+    return (Member(planned_features(plan, encoder), tuple(range(seeds))),)
 
 
 def _is_seeded(plan: Plan, name: str) -> bool:
@@ -127,13 +136,16 @@ def _add_encoder(
 ) -> PlannedEncoder:
     definition = plan.config.encoders[name]
     assert definition is not None, "load_config fills empty entries"
-    trained_on = start = neighbours = None
+    trained_on = start = neighbours = cached = selection = None
     if isinstance(definition, TrainedEncoder):
         trained_on = plan.dataset(definition.trained_on) if definition.trained_on else dataset
+        selection = _selection(name, definition, trained_on)
         if definition.start:
             start = _add_start(plan, definition.start, seed, dataset, clusters)
         if start and definition.neighbours:
             neighbours = _neighbours(plan, start, trained_on, definition.neighbours)
+        if start and definition.cached_views:
+            cached = _cached_features(plan, name, start, definition, seed or 0)
     what = encoder_identity(definition) | {
         "seed": seed,
         "trained_on": trained_on.id if trained_on else None,
@@ -141,9 +153,23 @@ def _add_encoder(
         "neighbours": neighbours.id if neighbours else None,
         "clusters": [clusters.k, clusters.factor] if clusters else None,
     }
+    what |= {"cached_views": cached.views.id} if cached else {}
     encoder_id = identity(_slug(definition), what)
-    encoder = PlannedEncoder(encoder_id, name, seed, definition, trained_on, start, neighbours, clusters)
+    encoder = PlannedEncoder(
+        encoder_id, name, seed, definition, trained_on, start, neighbours, clusters, cached, selection
+    )
     return plan.encoders.setdefault(encoder_id, encoder)
+
+
+def _selection(name: str, definition: TrainedEncoder, dataset: PlannedDataset) -> str | None:
+    """Return the evaluation split if the objective of an encoder asks to choose by its images."""
+    if definition.objective.options.get("selection") != "evaluation":
+        return None
+    if dataset.evaluation_split is None:
+        raise UserError(
+            f"encoders.{name}.objective.options.selection: {dataset.name} has only its train split"
+        )
+    return dataset.evaluation_split
 
 
 def _add_start(
@@ -151,26 +177,30 @@ def _add_start(
 ) -> PlannedEncoder:
     """Return the encoder that another goes on from, of the same seed, and clusters if it has any."""
     definition = plan.config.encoders[name]
-    is_clustering = (
-        isinstance(definition, TrainedEncoder) and definition.objective.name in HEAD_METHODS.values()
-    )
     same_seed = (
         seed if _is_seeded(plan, name) else None if isinstance(definition, PixelsEncoder | FileEncoder) else 0
     )
-    return _add_encoder(plan, name, same_seed, dataset, clusters if is_clustering else None)
+    return _add_encoder(plan, name, same_seed, dataset, clusters if is_clustering(definition) else None)
 
 
-def _features(plan: Plan, encoder: PlannedEncoder, output: str | None = None) -> Features:
-    output = output or encoder.definition.output
-    slug = encoder.id.rsplit("-", 1)[0]
-    features_id = identity(slug, {"encoder": encoder.id, "output": output, "mode": "eval"})
-    return plan.features.setdefault(features_id, Features(features_id, encoder, output))
+def _cached_features(
+    plan: Plan, name: str, start: PlannedEncoder, definition: TrainedEncoder, seed: int
+) -> CachedFeatures:
+    """Return the features that a training with a frozen `start` reads in place of images."""
+    if definition.preprocessing.resolved() != start.definition.preprocessing.resolved():
+        raise UserError(
+            f"encoders.{name}.preprocessing: cached views are features of {start.name!r}: it must be the same"
+        )
+    views = Views(definition.cached_views or 1, definition.train_augmentation or [], seed)
+    return CachedFeatures(
+        planned_features(plan, start, "pooled", views), planned_features(plan, start, "pooled")
+    )
 
 
 def _neighbours(
     plan: Plan, start: PlannedEncoder, dataset: PlannedDataset, settings: StartNeighbours
 ) -> Neighbours:
-    features = _features(plan, start, settings.output)
+    features = planned_features(plan, start, settings.output)
     what = {"features": features.id, "k": settings.k, "oracle": settings.oracle}
     neighbours_id = identity(f"neighbours-k{settings.k}{'-oracle' if settings.oracle else ''}", what)
     mined = Neighbours(neighbours_id, features, dataset, settings.k, settings.oracle)
@@ -194,5 +224,5 @@ def _slug(definition: Encoder) -> str:
     if isinstance(definition, RandomEncoder):
         return f"random-{definition.architecture.name}"
     if isinstance(definition, FileEncoder):
-        return PurePosixPath(definition.url).name.split(".")[0]
+        return definition.slug
     return definition.objective.name

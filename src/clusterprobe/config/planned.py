@@ -24,6 +24,12 @@ class PlannedDataset:
         """The splits that indexing yields."""
         return self.definition.split_names
 
+    @property
+    def evaluation_split(self) -> str | None:
+        """The split that clusterings are looked at on, or None if there is nothing but the train split."""
+        others = [split for split in self.splits if split != "train"]
+        return next((split for split in ("test", "val") if split in others), others[-1] if others else None)
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -43,7 +49,8 @@ class PlannedEncoder:
     """One encoder: definition, seed (null where nothing is random), and what it is made from.
 
     `start` is the encoder that its training goes on from, `neighbours` are the sets that it learns from,
-    `clusters` the size of its heads if they are clusterings.
+    `cached` are features of `start` that it reads in place of images, `selection` is the split whose images,
+    without labels, its objective chooses by, `clusters` is the size of its heads if they are clusterings.
     """
 
     id: str
@@ -54,6 +61,8 @@ class PlannedEncoder:
     start: PlannedEncoder | None = None
     neighbours: Neighbours | None = None
     clusters: Clusters | None = None
+    cached: CachedFeatures | None = None
+    selection: str | None = None
 
     @property
     def root(self) -> PlannedEncoder:
@@ -62,13 +71,31 @@ class PlannedEncoder:
 
 
 @dataclass(frozen=True)
+class Views:
+    """Augmented views of every image: how many, by which steps, from which seed."""
+
+    count: int
+    augmentation: list[dict[str, Any]]
+    seed: int
+
+
+@dataclass(frozen=True)
 class Features:
-    """One output tensor of one encoder."""
+    """One output tensor of one encoder, of the images themselves or of augmented views of them."""
 
     id: str
     encoder: PlannedEncoder
     output: str
     mode: str = "eval"
+    views: Views | None = None
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """What a training reads in place of images: features of augmented views, and of the images themselves."""
+
+    views: Features
+    plain: Features
 
 
 @dataclass(frozen=True)
@@ -127,6 +154,40 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """One probe with labels: features x method x share of the labels, with all its seeds."""
+
+    id: str
+    encoder: str
+    variant: str
+    method: str
+    dataset: PlannedDataset
+    members: tuple[Member, ...]
+    fraction: float
+    options: dict[str, Any]
+    protocol: str = "clean"
+
+    def definition(self) -> dict[str, Any]:
+        """Return what defines a probe."""
+        return {
+            "dataset": self.dataset.id,
+            "method": self.method,
+            "members": [[member.features.id, list(member.seeds)] for member in self.members],
+            "fraction": self.fraction,
+            "options": self.options,
+            "protocol": self.protocol,
+        }
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A run that label-free criteria are computed for, and the features of two views for each member."""
+
+    run: Run
+    views: tuple[Features, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a configuration asks for, by id."""
 
@@ -137,6 +198,8 @@ class Plan:
     neighbours: dict[str, Neighbours] = field(default_factory=dict)
     purity: dict[str, Neighbours] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    criteria: dict[str, ScoredRun] = field(default_factory=dict)
 
     def dataset(self, name: str) -> PlannedDataset:
         """Return the data set that the configuration calls `name`."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from clusterprobe.config.datasets import Dataset, FolderDataset, ParquetDataset
+from clusterprobe.config.datasets import Dataset, FolderDataset, ParquetDataset, TarDataset
 from clusterprobe.config.identity import identity
 
 
@@ -14,23 +14,39 @@ def location_stamp(dataset: Dataset) -> str:
     """Return an id that changes when files appear in or vanish from a data set.
 
     For a folder it covers the modification times of the root and of the folders in it, for parquet files
-    their sizes and modification times: nothing is listed or read, so that large sets cost nothing. A
-    picture that is overwritten in place is found later, by its hash.
+    and archives their sizes and modification times: nothing is listed or read, so that large sets cost
+    nothing. A picture that is overwritten in place is found later, by its hash. Of folders only those of the
+    `classes` count, if the definition names any.
     """
     if isinstance(dataset, FolderDataset):
         roots = [dataset.path] if dataset.path else sorted((dataset.splits or {}).values())
-        return identity("folder", [_folder(Path(root)) for root in roots])
-    if isinstance(dataset, ParquetDataset):
-        return identity("parquet", [_file(Path(path)) for path in sorted(dataset.splits.values())])
+        only = None if dataset.classes is None else frozenset(dataset.classes)
+        return identity("folder", [_folder(Path(root), only) for root in roots])
+    if isinstance(dataset, ParquetDataset | TarDataset):
+        return identity(dataset.kind, [_file(Path(path)) for path in sorted(dataset.splits.values())])
     return "fixed"
 
 
-def _folder(root: Path) -> list[Any]:
+def absent_places(dataset: Dataset) -> list[str]:
+    """Return the folders and files of a data set that are absent or empty: is a disk not mounted?"""
+    if isinstance(dataset, FolderDataset):
+        roots = [dataset.path] if dataset.path else list((dataset.splits or {}).values())
+        return [root for root in roots if not Path(root).is_dir() or not any(Path(root).iterdir())]
+    if isinstance(dataset, ParquetDataset | TarDataset):
+        return [path for path in dataset.splits.values() if not Path(path).exists()]
+    return []
+
+
+def _folder(root: Path, only: frozenset[str] | None) -> list[Any]:
     if not root.is_dir():
         return ["missing"]
     with os.scandir(root) as entries:
-        folders = sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.is_dir())
-    return [root.stat().st_mtime_ns, folders]
+        folders = sorted(
+            (entry.name, entry.stat().st_mtime_ns)
+            for entry in entries
+            if entry.is_dir() and (only is None or entry.name in only)
+        )
+    return [root.stat().st_mtime_ns if only is None else None, folders]
 
 
 def _file(path: Path) -> list[Any]:

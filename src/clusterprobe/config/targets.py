@@ -25,6 +25,8 @@ def tables(plan: Plan) -> list[str]:
     names = ["clustering"]
     names += ["transfer"] if _labelled(plan) and plan.config.transfer else []
     names += ["overclustering"] if _labelled(plan) and _varies(plan, "clusters") else []
+    names += ["probes"] if plan.probes else []
+    names += ["criteria"] if _labelled(plan) and _leaves_a_choice(plan) else []
     return names
 
 
@@ -33,6 +35,7 @@ def figures(plan: Plan) -> list[str]:
     if plan.config.report.figures is not None:
         return plan.config.report.figures
     names = ["cluster-sizes"]
+    names += ["prototypes"] if default_runs(plan) else []
     if _labelled(plan):
         names += ["acc-by-method", "ari-against-acc", "confusion"]
         names += ["neighbour-purity"] if plan.purity else []
@@ -63,6 +66,13 @@ def default_runs(plan: Plan) -> list[Run]:
 
 def _labelled(plan: Plan) -> bool:
     return all(plan.dataset(name).definition.labelled for name in plan.config.fit)
+
+
+def _leaves_a_choice(plan: Plan) -> bool:
+    """Whether criteria compare two settings of one method, oracles apart, at one number of clusters."""
+    runs = [scored.run for scored in plan.criteria.values() if "oracle" not in scored.run.variant]
+    grids = [(run.dataset.id, run.method, run.clusters) for run in runs]
+    return len(set(grids)) < len(grids)
 
 
 def _varies(plan: Plan, *attributes: str) -> bool:

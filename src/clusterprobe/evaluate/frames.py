@@ -53,7 +53,8 @@ def confusion_frame(run: Mapping[str, Any]) -> pd.DataFrame:
     """Return class x class counts [C, C], truth in rows, summed over the seeds of a run.
 
     The map from clusters to classes is fitted on the train labels of each seed. `run` says `assignments`,
-    `dataset`, `split`, and for train and evaluated split the `manifest`; `facts` names the classes.
+    `dataset`, `split`, and for train and evaluated split the `manifest`; `facts` names the classes, and
+    `superclasses`, if it is there, what they belong to: it goes to `attrs` of the frame.
     """
     path = Path(run["assignments"])
     train_labels = read_manifest(Path(run["train_manifest"])).labels
@@ -68,6 +69,7 @@ def confusion_frame(run: Mapping[str, Any]) -> pd.DataFrame:
         total += confusion(block.cluster, labels, hungarian_then_greedy_map(counts), len(classes))
     frame = pd.DataFrame(total, index=pd.Index(classes), columns=pd.Index(classes))
     frame.attrs["title"] = f"{run['encoder']}, {run['dataset']}/{run['split']}"
+    frame.attrs["superclasses"] = run.get("superclasses") or {}
     return frame
 
 

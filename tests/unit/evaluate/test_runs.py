@@ -122,6 +122,9 @@ def test_figures_get_sizes_and_confusions(tmp_path: Path) -> None:
         "facts": place.cell["manifests"][0]["facts"],
     }
     counts = confusion_frame(shown)
+    assert counts.attrs["superclasses"] == {}
+    superclasses = {"cat": "beast", "dog": "beast"}
+    assert confusion_frame(shown | {"superclasses": superclasses}).attrs["superclasses"] == superclasses
     assert list(counts.columns) == list(CLASSES)
     assert counts.to_numpy().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     assert largest_confusions(shown, 5) == {

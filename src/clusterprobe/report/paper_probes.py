@@ -1,0 +1,163 @@
+"""Tables of papers that read labels from features: what was printed beside our linear probes.
+
+The rows are those of the published numbers, in their order; a table says which of them have a side of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from clusterprobe.report.published import PAPER_TITLES, published, published_cell
+from clusterprobe.report.selection import DEFAULT
+from clusterprobe.report.summary import summarise
+from clusterprobe.report.tables import Cell, Column, Row, Table
+
+_METHODS = ("linear",)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A pair of columns: metric and variant of our probe, metric of the paper, and what stands above."""
+
+    metric: str
+    variant: str
+    published: str
+    title: str
+
+
+@dataclass(frozen=True)
+class ProbeTable:
+    """A table of linear probes in a paper.
+
+    `keys` are the columns of the published numbers that name a row, `headers` how they are headed. `ours`
+    maps the published method (or method and beginning of the note) to readable names of our encoders, the
+    first with probes counts. `known_as`: what the paper calls data sets that other papers call otherwise.
+    """
+
+    paper: str
+    table: str
+    title: str
+    keys: tuple[str, ...]
+    headers: tuple[str, ...]
+    readings: tuple[Reading, ...]
+    ours: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    known_as: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_paper_probes(
+    name: str, recipe: ProbeTable, results: pd.DataFrame, published_as: Mapping[str, str] | None = None
+) -> Table:
+    """Return a table of linear probes: published numbers, and ours where the experiment has such probes.
+
+    Data sets of ours that the paper has not follow after those that it has, with our rows alone. `results`
+    are tidy; `published_as` gives the name in the paper of a data set of ours.
+    """
+    numbers = published(recipe.paper)
+    numbers = numbers[numbers["table"] == recipe.table]
+    probes = results[
+        results["method"].isin(_METHODS) & results["run"].astype("string").str.startswith("probe-")
+    ]
+    names = {ours: recipe.known_as.get(theirs, theirs) for ours, theirs in (published_as or {}).items()}
+    rows: list[Row] = []
+    for dataset, part in numbers.groupby("dataset", sort=False):
+        here = [ours for ours, theirs in names.items() if theirs == dataset]
+        rows += _rows(recipe, part, probes[probes["dataset"].isin(here)], str(dataset), bool(here))
+    for dataset, found in probes.groupby("dataset", sort=False):
+        if names.get(str(dataset)) not in set(numbers["dataset"]):
+            rows += _own_rows(recipe, numbers, found, str(dataset))
+    columns = []
+    for reading in recipe.readings:
+        slug = reading.title.lower().replace("-", "")
+        columns.append(Column(f"{reading.title} published", f"published_{slug}", compared=True))
+        ours = reading.metric if reading.variant == DEFAULT else f"{reading.metric}_{reading.variant}"
+        columns.append(Column(f"{reading.title} ours", ours, spread=True, compared=True))
+    return Table(name, recipe.title, recipe.headers, tuple(columns), tuple(rows), _notes(recipe, rows))
+
+
+def _rows(
+    recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, dataset: str, is_there: bool
+) -> Iterator[Row]:
+    """Yield the published rows of one data set, each beside ours."""
+    waits = f"waits for a linear probe on {dataset}" if is_there else f"waits for a run on {dataset}"
+    for first, part in _lines(recipe, numbers):
+        cells: list[Cell] = []
+        for reading in recipe.readings:
+            theirs = _theirs(part, reading, f"{recipe.table}, {dataset}, {first['method']}")
+            reason = waits if theirs.reason is None else "neither is it in the paper"
+            cells += [theirs, _ours(probes, reading, _names(recipe, first), reason)]
+        yield Row(_labels(recipe, first), tuple(cells), dataset)
+
+
+def _own_rows(recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, dataset: str) -> Iterator[Row]:
+    """Yield our rows on a data set that the paper has not."""
+    theirs = Cell(None, reason="a data set that the paper does not have", seeds=0)
+    reason = "a probe that was not asked for here"
+    for first, _ in _lines(recipe, numbers):
+        names = _names(recipe, first)
+        cells = [_ours(probes, reading, names, reason) for reading in recipe.readings]
+        if any(not cell.empty for cell in cells):
+            yield Row(
+                _labels(recipe, first), tuple(each for ours in cells for each in (theirs, ours)), dataset
+            )
+
+
+def _lines(recipe: ProbeTable, numbers: pd.DataFrame) -> Iterator[tuple[Mapping[str, str], pd.DataFrame]]:
+    """Yield the published numbers of each row, and the texts of the first of them."""
+    for _, part in numbers.groupby([*recipe.keys, "note"], sort=False):
+        yield {str(key): str(value) for key, value in part.iloc[0].items()}, part
+
+
+def _names(recipe: ProbeTable, row: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of our encoders that a published row may be compared with."""
+    for wanted, names in recipe.ours.items():
+        method, _, note = wanted.partition("|")
+        if row["method"] == method and row["note"].startswith(note):
+            return names
+    return ()
+
+
+def _labels(recipe: ProbeTable, row: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the texts that name a row; a note begins with what it is about, a protocol ends in it."""
+    words = {"note": row["note"].split("; ")[0], "protocol": row["protocol"].split("; ")[-1]}
+    words["backbone"] = _SHORTER.get(row["backbone"], row["backbone"])
+    return tuple(words.get(key, row[key]) for key in recipe.keys)
+
+
+_SHORTER = {"AlexNet (larger variant, 96/256 first filters)": "AlexNet, larger"}
+
+
+def _theirs(rows: pd.DataFrame, reading: Reading, where: str) -> Cell:
+    if not (rows["metric"] == reading.published).any():
+        return Cell(None, reason="not reported in the paper", seeds=0)
+    return published_cell(rows, reading.published, where)
+
+
+def _ours(probes: pd.DataFrame, reading: Reading, names: tuple[str, ...], waits: str) -> Cell:
+    if not names:
+        return Cell(None, reason="prior work, as published", seeds=0)
+    rows = probes[(probes["metric"] == reading.metric) & (probes["variant"] == reading.variant)]
+    for name in names:
+        own = rows[rows["encoder"] == name]
+        if len(own):
+            found: Mapping[Any, Any] = summarise(own, ["dataset", "encoder", "run"]).iloc[0].to_dict()
+            return Cell(float(found["mean"]), float(found["std"]), int(found["n_seeds"]))
+    return Cell(None, reason=waits, seeds=0)
+
+
+def _notes(recipe: ProbeTable, rows: list[Row]) -> tuple[str, ...]:
+    ours = [cell for row in rows for cell in row.cells[1::2]]
+    notes = [f"Top-1 accuracy in percent. Published: {PAPER_TITLES[recipe.paper]}, {recipe.table}."]
+    if any(not cell.empty for cell in ours):
+        notes.append(
+            "Ours: linear classifiers on features of the centre crop, their setting chosen on a part of the "
+            "train split; mean ± standard deviation over seeds."
+        )
+    waiting = dict.fromkeys(
+        cell.reason for cell in ours if cell.empty and str(cell.reason).startswith("waits")
+    )
+    return (*notes, *recipe.notes, *(f"Ours: {reason}." for reason in waiting))
