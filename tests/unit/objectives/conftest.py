@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ from clusterprobe.train.state import Checkpoint
 IMAGES, CLUSTERS = 21, 3
 
 
-def _small_networks(heads: int = 1, clusters: int = CLUSTERS, seed: int = 3) -> Networks:
-    """A small convolutional network and linear heads "0", "1", ..."""
+def _small_networks(
+    heads: int = 1, clusters: int = CLUSTERS, kind: str = "linear", seed: int = 3
+) -> Networks:
+    """A small convolutional network and heads "0", "1", ... of one kind."""
     torch.manual_seed(seed)
     body = build("small-convnet", {"channels": 1, "widths": (4, 6)})
     return Networks(
         body,
-        {str(number): build_head("linear", {"dimensions": clusters}, body.width) for number in range(heads)},
+        {str(number): build_head(kind, {"dimensions": clusters}, body.width) for number in range(heads)},
     )
 
 
@@ -46,6 +49,7 @@ class Training:
         self.arrays: dict[str, np.ndarray] = {
             "neighbours": random.integers(0, IMAGES, (IMAGES, 4)),
             "labels": random.integers(0, CLUSTERS, IMAGES),
+            "pseudo_labels": random.integers(0, CLUSTERS, (IMAGES, 2)),
         }
 
     def __call__(
@@ -141,15 +145,19 @@ def resumed_equals_undisturbed(
         options: Mapping[str, Any],
         stop_at: tuple[int, int],
         heads: int = 1,
+        clusters: int = CLUSTERS,
+        kind: str = "linear",
         **recipe: Any,
     ) -> Trained:
         stopped, alone = (Training(tmp_path_factory.mktemp(folder)) for folder in ("stopped", "alone"))
+        networks = partial(_small_networks, heads, clusters, kind)
         with pytest.raises(TrainingInterrupted):
-            stopped(name, options, stop_at=stop_at, networks=_small_networks(heads), **recipe)
-        resumed = stopped(name, options, networks=_small_networks(heads), **recipe)
-        undisturbed = alone(name, options, networks=_small_networks(heads), **recipe)
+            stopped(name, options, stop_at=stop_at, networks=networks(), **recipe)
+        resumed = stopped(name, options, networks=networks(), **recipe)
+        undisturbed = alone(name, options, networks=networks(), **recipe)
         assert resumed.log == undisturbed.log
         assert resumed.chosen == undisturbed.chosen
+        _assert_same(resumed.found, undisturbed.found)
         _assert_same(_weights(resumed), _weights(undisturbed))
         _assert_same(stopped.saved(), alone.saved())
         return resumed

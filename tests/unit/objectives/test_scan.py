@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.architectures import Body
 from clusterprobe.objectives.kernels.scan_loss import neighbourhood_loss, scan_loss
 from clusterprobe.objectives.scan import Scan, make
-from clusterprobe.train.objective import Batch, Epoch, Setting
+from clusterprobe.train.objective import Batch, Epoch, Networks, Setting
 
 IMAGES = 8
 NEIGHBOURS = torch.tensor([[(row + 1) % 8, (row + 2) % 8, (row + 3) % 8] for row in range(IMAGES)])
@@ -308,3 +309,15 @@ def test_missing_neighbours_or_heads_are_user_errors(small_networks):
         make(small_networks(), {}, Setting(IMAGES, 4, 1, 0))
     with pytest.raises(UserError, match="needs heads"):
         make(small_networks(heads=0), {}, setting())
+
+
+def test_features_that_cost_nothing_are_read_again(small_networks):
+    networks = small_networks(heads=2)
+    identity = Networks(Body(torch.nn.Identity(), networks.body.width), networks.heads)
+    objective = make(identity, {"frozen": True, "keep": "last"}, setting())
+    features = torch.rand(IMAGES, networks.body.width, generator=generator())
+    first = objective.after_epoch(epoch(train=features))
+    again = objective.after_epoch(epoch(1, train=2 * features))
+    expected = direct(objective, features, NEIGHBOURS, weight=5.0)
+    assert [first[f"selection_loss/{name}"] for name in "01"] == pytest.approx(expected, rel=1e-5)
+    assert again["selection_loss/0"] != pytest.approx(first["selection_loss/0"], rel=1e-5)

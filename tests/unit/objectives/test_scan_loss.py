@@ -52,6 +52,8 @@ def test_images_in_different_certain_clusters_cost_a_hundred():
     apart = torch.tensor([[1e3, 0.0], [0.0, 1e3]])
     assert consistency(apart, apart.flip(0)).item() == pytest.approx(100)
     assert consistency(apart, apart).item() == pytest.approx(0)
+    neighbours = torch.tensor([[1, 0], [0, 1]])  # one in the other cluster, and itself
+    assert neighbourhood_loss(apart, neighbours, 0.0).consistency.item() == pytest.approx(50)
 
 
 @pytest.mark.parametrize("weight", [0.0, 2.0, 5.0])
@@ -67,12 +69,15 @@ def test_several_neighbours_are_averaged():
     assert scan_loss(anchors, neighbours).total.item() == pytest.approx(sum(each) / 4)
 
 
-def test_the_selection_loss_is_the_training_loss_over_everything():
-    outputs = logits(6, 3)
-    companions = torch.randint(6, (6, 4), generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("images", [6, 600])
+def test_the_selection_loss_is_the_training_loss_over_everything(images):
+    outputs = logits(images, 3)
+    companions = torch.randint(images, (images, 4), generator=torch.Generator().manual_seed(0))
     neighbours = outputs[companions].transpose(0, 1)
     expected = values(scan_loss(outputs, neighbours, 3.0))
     assert values(neighbourhood_loss(outputs, companions, 3.0)) == pytest.approx(expected, rel=1e-12)
+    single = values(neighbourhood_loss(outputs.float(), companions, 3.0))
+    assert single == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("prior", [None, [0.5, 0.3, 0.2]])

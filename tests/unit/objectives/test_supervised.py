@@ -71,7 +71,7 @@ def test_a_run_hands_over_only_the_arrays_that_its_objective_declares(
         arrays.append(set(self.arrays))
 
     monkeypatch.setattr(Setting, "__init__", spy)
-    assert {"labels", "neighbours"} == training.arrays.keys()
+    assert {"labels", "neighbours", "pseudo_labels"} == training.arrays.keys()
     training(name, {}, epochs=0)
     assert arrays == [seen]
 
