@@ -117,6 +117,18 @@ class Project:
         assert not ok or result.code == 0, result.text
         return result
 
+    def killed(self, *arguments: str, **environment: str) -> None:
+        """Run snakemake in a process group of its own, in which something kills everything."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            text=True,
+            capture_output=True,
+            start_new_session=True,
+        )
+        assert done.returncode == -signal.SIGKILL, f"{done.stdout}\n{done.stderr}"
+
     def jobs(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run would start, the targets `all` and `total` apart."""
         counts = job_counts(self.run("--dry-run", *arguments).text)

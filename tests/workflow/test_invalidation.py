@@ -13,7 +13,7 @@ import pytest
 from project import EXPERIMENT, SIMCLR, Project, experiment
 
 COLLECTED = {"collect_results": 1, "make_table": 2, "draw_figure": 7, "write_overview": 1}
-REPORTED = COLLECTED | {"build_gallery": 1}
+REPORTED = COLLECTED | {"build_gallery": 1, "draw_prototypes": 1}
 CLUSTERED = {"fit_kmeans": 4, "evaluate_clustering": 4} | REPORTED
 SIMCLR_CHAIN = {
     "train_encoder": 2,
@@ -98,7 +98,7 @@ def test_kmeans_code_starts_the_fits_and_what_hangs_on_them(
     [
         ("src/clusterprobe/objectives/simclr.py", SIMCLR_CHAIN),
         ("src/clusterprobe/train/loop.py", SIMCLR_CHAIN),
-        ("src/clusterprobe/report/figures.py", {"draw_figure": 7}),
+        ("src/clusterprobe/report/figures.py", {"draw_figure": 7, "draw_prototypes": 1}),
         ("src/clusterprobe/report/overview.py", {"write_overview": 1}),
         ("src/clusterprobe/evaluate/collection.py", COLLECTED),
         ("workflow/scripts/fit_kmeans.py", CLUSTERED),

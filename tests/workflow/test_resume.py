@@ -6,6 +6,7 @@ Code is slowed down in copies of the project, so that there is a moment to kill:
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 from collections import Counter
@@ -85,10 +86,9 @@ def lines(project: Project, name: str) -> Counter[str]:
 
 
 def go_on(project: Project, *targets: str) -> None:
-    """Do what a person does after a crash: unlock, run again."""
+    """Do what a person does after a crash: run again. The lock of the killed run is no obstacle."""
     (project.folder / "held").unlink()
-    project.run("--unlock")
-    project.run(*targets)
+    assert "A run was killed here" in project.run(*targets).stderr
 
 
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(copied: Project, finished: Project) -> None:
@@ -149,6 +149,32 @@ def test_training_asked_to_stop_saves_its_state_and_unlocks(copied: Project, num
     assert copied.found("data/training/*/state")
     copied.run(encoder)
     assert sorted(lines(copied, "steps.txt").values()) == [1] * 4, "no step twice: each has left its state"
+
+
+def test_one_run_at_a_time_and_none_beside_the_jobs_of_a_killed_one(copied: Project) -> None:
+    encoder = one_training(copied)
+    hold_training(copied)
+    locks = copied.folder / ".snakemake/locks"
+    with copied.running(encoder) as process:
+        copied.wait_for(lambda: lines(copied, "steps.txt").total() == 2, process)
+        alive = f"another run is at work in this folder (process {process.pid} on {platform.node()}): wait"
+        for arguments in ([], ["--unlock"]):
+            second = copied.run(*arguments, ok=False)
+            assert second.code != 0
+            assert second.text.count(alive) == 1
+            assert "Traceback" not in second.text
+            assert len(list(locks.iterdir())) == 2
+        assert copied.jobs(encoder)["train_encoder"] == 1, "looking is allowed"
+
+        process.kill()
+        process.wait()
+        orphaned = copied.run(encoder, ok=False)
+        assert orphaned.code != 0
+        assert "a run was killed in this folder, but its jobs are still at work (processes" in orphaned.text
+        assert len(list(locks.iterdir())) == 2
+        kill_group(process)
+    go_on(copied, encoder)
+    assert not locks.exists()
 
 
 def test_killed_fit_loads_the_seeds_that_were_finished(copied: Project, finished: Project) -> None:

@@ -27,6 +27,7 @@ FIGURES = (
     "k-sweep",
     "neighbour-purity",
     "pca-dims",
+    "prototypes",
 )
 
 
@@ -76,6 +77,7 @@ def test_dry_run_of_everything_counts_every_rule(finished: Project) -> None:
         "collect_results": 1,
         "make_table": 2,
         "draw_figure": 7,
+        "draw_prototypes": 1,
         "build_gallery": 1,
         "write_overview": 1,
     }
@@ -165,7 +167,7 @@ def test_reports_name_no_place_of_this_machine(finished: Project) -> None:
 
 def test_every_job_has_log_provenance_and_benchmark(finished: Project) -> None:
     logs = {path.relative_to(finished.folder / "data/logs") for path in finished.found("data/logs/**/*.log")}
-    assert len(logs) == 44
+    assert len(logs) == 45
     for log in logs:
         record = json.loads((finished.folder / "data/logs" / log).with_suffix(".provenance.json").read_text())
         assert record["rule"] == log.parts[0]
@@ -205,7 +207,7 @@ def test_unlabelled_folder_gets_label_free_scores_only(unlabelled: Project) -> N
 
 def test_unlabelled_folder_gets_figures_and_a_gallery(unlabelled: Project) -> None:
     folder = unlabelled.folder / "reports/unlabelled"
-    assert {path.stem for path in (folder / "figures").iterdir()} == {"cluster-sizes"}
+    assert {path.stem for path in (folder / "figures").iterdir()} == {"cluster-sizes", "prototypes"}
     gallery = Page(unlabelled.one("reports/unlabelled/galleries/*.html"))
     assert sum(place.startswith("data:image/") for place in gallery.places) >= 3
     assert unlabelled.jobs() == {}

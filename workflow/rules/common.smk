@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from clusterprobe.config import loading, paths
+from clusterprobe.config.datasets import indexing_definition
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.stamps import location_stamp
@@ -69,8 +70,16 @@ def build_report():
     """Wrap what was made into one HTML file that opens with no network; a part of it makes no report."""
     if not all(Path(path).exists() for path in report_files()):
         return
+    target = Path(f"reports/{EXPERIMENT}/report.html")
+    partial = target.with_name(".report.html")
+    target.unlink(missing_ok=True)
     configuration = [f"--configfile={path}" for path in workflow.overwrite_configfiles]
-    command = [sys.executable, "-m", "snakemake", "--report", f"reports/{EXPERIMENT}/report.html"]
-    command += ["--nolock", "--quiet", "all", "--workflow-profile", "none", *configuration]
-    subprocess.run(command, check=True)
-    print(f"The report: reports/{EXPERIMENT}/report.html", file=sys.stderr)
+    command = [sys.executable, "-m", "snakemake", "--report", str(partial), "--nolock", *configuration]
+    done = subprocess.run([*command, "--workflow-profile", "none"], capture_output=True, text=True)
+    if done.returncode:
+        partial.unlink(missing_ok=True)
+        reason = done.stderr.strip().rpartition("\n")[2]
+        again = " ".join(["snakemake --report", str(target), *configuration])
+        raise WorkflowError(f"all is made but {target}: {reason}\nWhen that is mended: {again}")
+    partial.replace(target)
+    print(f"The report: {target}", file=sys.stderr)

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from clusterprobe.config.errors import UserError
-
-_ADVICE = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
-    errno.EROFS: "the file system is read-only: mount it writable or move the project",
-    errno.EACCES: "permission denied: give the user that runs the workflow write access",
-}
+from clusterprobe.store.disk import advice
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
 
-    Raises UserError when the disk is full, read-only or over quota: nothing half-written stays.
+    What a killed writer of the same path has left is removed, too. Raises UserError when the disk is full,
+    read-only or over quota: nothing half-written stays.
     """
     path = Path(path)
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.*.partial{escape(path.suffix)}"):
+            left.unlink(missing_ok=True)
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=f".partial{path.suffix}"
         )
@@ -41,12 +38,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _ADVICE:
-            raise UserError(f"cannot write {path}: {_ADVICE[error.errno]}") from error
+        if reason := advice(error):
+            raise UserError(f"cannot write {path}: {reason}") from error
         raise
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from clusterprobe.config.errors import UserError
 from clusterprobe.store.atomic import atomic_path, read_json, write_json
 from clusterprobe.store.hashing import sha256_file
-from clusterprobe.store.rows import Float32
+from clusterprobe.store.rows import Float32, Part, widen
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,50 @@ def record_path(shard: Path) -> Path:
 def write_shard(
     path: Path, values: npt.NDArray[np.floating], *, space: str, content: str, first_row: int, total_rows: int
 ) -> None:
-    """Store rows [n, D] as a float16 shard and its record; the record is written last.
+    """Store rows [n, D] as a float16 shard and its record; see `write_blocks`."""
+    write_blocks(
+        path, [values], values.shape, space=space, content=content, first_row=first_row, total_rows=total_rows
+    )
 
-    Raises UserError when a value does not fit float16.
+
+def write_blocks(
+    path: Path,
+    blocks: Iterable[npt.NDArray[np.floating]],
+    shape: tuple[int, ...],
+    *,
+    space: str,
+    content: str,
+    first_row: int,
+    total_rows: int,
+) -> None:
+    """Store blocks of rows, [n, D] together, as a float16 shard and its record; the record is written last.
+
+    Blocks are written as they come: memory does not grow with the shard. Raises UserError when a value does
+    not fit float16.
     """
+    rows, width = shape
+    dtype = np.dtype(np.float16)
+    layout = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, width)}
+    found = 0
+    with atomic_path(path) as temporary, temporary.open("wb") as handle:
+        np.lib.format.write_array_header_1_0(handle, layout)
+        for block in blocks:
+            handle.write(_as_float16(block, path).tobytes())
+            found += len(block)
+        if found != rows:
+            raise ValueError(f"{path}: {found} rows were given for a shard of {rows}")
+    record = ShardRecord(space, content, first_row, rows, total_rows, width, str(dtype), sha256_file(path))
+    write_json(record_path(path), asdict(record))
+
+
+def _as_float16(values: npt.NDArray[np.floating], path: Path) -> npt.NDArray[np.float16]:
     with np.errstate(over="ignore"):
         stored = values.astype(np.float16)
     if not np.isfinite(stored).all():
         raise UserError(
             f"features for {path} hold values that float16 cannot store (largest: {np.abs(values).max()})"
         )
-    with atomic_path(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, stored)
-    rows, width = stored.shape
-    record = ShardRecord(
-        space, content, first_row, rows, total_rows, width, str(stored.dtype), sha256_file(path)
-    )
-    write_json(record_path(path), asdict(record))
+    return stored
 
 
 def read_records(shards: Sequence[Path]) -> list[ShardRecord]:
@@ -87,18 +115,33 @@ class FeatureMatrix:
     def shape(self) -> tuple[int, int]:
         return int(self._first[-1]), self._shards[0].shape[1]
 
-    def blocks(self, rows: int = 8192) -> Iterator[Float32]:
-        for shard in self._shards:
+    def parts(self, rows: int = 8192) -> Iterator[Part]:
+        for shard, before in zip(self._shards, self._first.tolist(), strict=False):
             for first in range(0, len(shard), rows):
-                yield np.asarray(shard[first : first + rows], dtype=np.float32)
+                last = min(first + rows, len(shard))
+                yield Part(slice(before + first, before + last), partial(_read, shard, first, last))
+
+    def blocks(self, rows: int = 8192) -> Iterator[Float32]:
+        for part in self.parts(rows):
+            yield part.read()
 
     def take(self, indices: npt.NDArray[np.int64]) -> Float32:
         taken = np.empty((len(indices), self.shape[1]), dtype=np.float32)
         owner = np.searchsorted(self._first, indices, side="right") - 1
         for number, shard in enumerate(self._shards):
             here = owner == number
-            taken[here] = shard[indices[here] - self._first[number]]
+            taken[here] = widen(shard[indices[here] - self._first[number]])
         return taken
+
+
+def _read(shard: npt.NDArray[np.float16], first: int, last: int) -> Float32:
+    """Return rows of a shard; of a mapped one through a map of their own, so that no pass keeps all pages."""
+    if not isinstance(shard, np.memmap) or shard.filename is None:
+        return widen(shard[first:last])
+    shape = (last - first, shard.shape[1])
+    offset = shard.offset + first * shard.strides[0]
+    mapped: npt.NDArray[np.float16] = np.memmap(shard.filename, np.float16, "r", offset, shape)
+    return widen(mapped)
 
 
 def _read_record(shard: Path) -> ShardRecord:

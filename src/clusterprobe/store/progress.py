@@ -8,20 +8,40 @@ from types import TracebackType
 
 
 class Progress:
-    """Report progress of `total` units with rate and estimated time, at most every `every_seconds`."""
+    """Report progress of `total` units with rate and estimated time, at most every `every_seconds`.
 
-    def __init__(self, what: str, total: int, unit: str = "images", every_seconds: float = 10.0) -> None:
-        self._what, self._total, self._unit, self._every = what, total, unit, every_seconds
+    Work that ends well within `quick_seconds` is not worth a word.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        unit: str = "images",
+        every_seconds: float = 10.0,
+        quick_seconds: float = 1.0,
+    ) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._every, self._quick = every_seconds, quick_seconds
         self._done = 0
         self._start = self._last = time.monotonic()
 
     def update(self, n: int, note: str = "") -> None:
-        """Count `n` more units; print when it is time or when all is done."""
+        """Count `n` more units; print when it is time or when all is done (and that took a while)."""
         self._done += n
         now = time.monotonic()
-        if now - self._last >= self._every or self._done >= self._total:
+        if now - self._last >= self._every or (
+            self._done >= self._total and now - self._start >= self._quick
+        ):
             self._last = now
             self._print(now - self._start, note)
+
+    def finish(self, note: str) -> None:
+        """Say that it ended well before the total."""
+        seconds = time.monotonic() - self._start
+        if self._done < self._total and seconds >= self._quick:
+            print(f"{self._what}: {note}, took {_clock(seconds)}", file=sys.stderr, flush=True)
+        self._total = self._done
 
     def close(self) -> None:
         """Say where it ended if that was before the total."""

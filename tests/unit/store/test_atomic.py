@@ -35,6 +35,21 @@ def test_a_disk_that_refuses_is_one_clear_error(tmp_path: Path, number: int, adv
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_next_writer_removes_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "x[1].json") as temporary:
+        left = temporary.rename(tmp_path / temporary.name.replace(".partial", "0.partial"))
+        raise RuntimeError("killed")
+    others = [
+        tmp_path / name for name in (".x.json.abc.partial.json", ".x1.json.abc.partial.json", "x[1].npy")
+    ]
+    for path in others:
+        path.touch()
+    assert left.exists()
+    write_json(tmp_path / "x[1].json", {})
+    assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "x[1].json"])
+
+
 def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path: Path) -> None:
     write_json(tmp_path / "one", {"b": [1], "a": "ä"})
     write_json(tmp_path / "two", {"a": "ä", "b": [1]})
