@@ -33,7 +33,8 @@ demo-all: install  ## every method on the digits at full length: reports/digits-
 	$(SNAKEMAKE) --configfile config/digits-all.yaml
 
 report: install  ## the HTML report of the default experiment once more
-	$(BIN)/snakemake --report reports/digits/report.html --workflow-profile none
+	$(BIN)/snakemake --report reports/digits/.report.html --workflow-profile none
+	mv reports/digits/.report.html reports/digits/report.html
 
 paper: install  ## tables and figures of the default experiment in one PDF
 	$(SNAKEMAKE) paper
@@ -65,10 +66,10 @@ lock:  ## resolve the dependencies anew for all platforms
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev \
 	  pyproject.toml --output-file envs/requirements.lock
 
-ci-deps:  ## Debian packages that tests use: Slurm, Chromium, a small LaTeX
+ci-deps:  ## Debian packages that tests use: Slurm, Chromium, a small LaTeX, disks with quotas
 	apt-get update --quiet --quiet
 	apt-get install --yes --quiet --no-install-recommends slurm-wlm munge chromium \
-	  texlive-latex-base texlive-latex-recommended lmodern poppler-utils
+	  texlive-latex-base texlive-latex-recommended lmodern poppler-utils btrfs-progs
 
 clean:  ## remove what this machine built, not data/ and reports/
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,11 +13,16 @@ from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.cluster.initialisation import seed_centres
 from clusterprobe.cluster.lloyd import Fit, lloyd
 from clusterprobe.cluster.minibatch import default_batch_size, minibatch
-from clusterprobe.cluster.nearest import block_rows, nearest_two
+from clusterprobe.cluster.nearest import Centres, block_rows
 from clusterprobe.cluster.points import Points
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
-from clusterprobe.store.rows import Float32, Rows
+from clusterprobe.store.progress import Progress
+from clusterprobe.store.rows import Float32, Part, Rows
+from clusterprobe.store.threads import in_order
+
+MEMORY_BYTES = 4 * 2**30
+"""How much memory rows may take as float32 to be kept there."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class KMeansModel:
 
 
 def fit_kmeans(
-    rows: Rows,
+    rows: Rows | Points,
     k: int,
     seed: int,
     *,
@@ -69,26 +74,32 @@ def fit_kmeans(
     batch_size: int | None = None,
     reassignment_ratio: float = 0.01,
     initial: Float32 | None = None,
-    memory_bytes: int = 4 * 2**30,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> KMeansModel:
     """Fit k centres to rows [N, D]; the best inertia of `restarts` counts, equal seeds give equal bytes.
 
     lloyd: until no label changes, the centres move less than `tolerance` (squared, relative to the variance),
     or `max_iterations`. minibatch: `epochs` passes in batches of max(2048, 2^ceil(log2 k)), or `batch_size`,
     as in arXiv 2008.10312. spherical: rows and centres of unit length, by cosine. `initial` [K, D] takes the
-    place of k-means++. Rows of at most `memory_bytes` as float32 are kept in memory.
+    place of k-means++. Rows of at most `memory_bytes` as float32 are kept in memory; `Points` made of them
+    once serve several fits. A long fit reports its progress on stderr.
     Raises UserError for a k that does not fit the rows, for bad options and for values that are not finite.
     """
     batch_size = default_batch_size(max(k, 1)) if batch_size is None else batch_size
     _check(rows, k, algorithm, restarts, max_iterations, epochs, batch_size)
-    points = Points(rows, spherical=spherical, memory_bytes=memory_bytes)
+    points = rows
+    if not isinstance(points, Points):
+        points = Points.of(points, spherical=spherical, memory_bytes=memory_bytes)
     start = None if initial is None else _given_centres(initial, points, k)
+    passes = restarts * (max_iterations if algorithm == "lloyd" else epochs)
 
     def fit(stream: np.random.SeedSequence) -> Fit:
         generator = np.random.default_rng(stream)
         if algorithm == "lloyd":
-            first = seed_centres(points, k, generator) if start is None else start
-            return lloyd(points, first, max_iterations=max_iterations, tolerance=tolerance)
+            first = seed_centres(points, k, generator, progress.update) if start is None else start
+            return lloyd(
+                points, first, max_iterations=max_iterations, tolerance=tolerance, report=progress.update
+            )
         return minibatch(
             points,
             k,
@@ -97,12 +108,15 @@ def fit_kmeans(
             batch_size=batch_size,
             reassignment_ratio=reassignment_ratio,
             initial=start,
+            report=progress.update,
         )
 
-    best = min(map(fit, np.random.SeedSequence(seed).spawn(restarts)), key=lambda found: found.inertia)
+    with Progress(f"{k}-means, at most {passes} passes", passes * points.count, "rows") as progress:
+        best = min(map(fit, np.random.SeedSequence(seed).spawn(restarts)), key=lambda found: found.inertia)
+        progress.finish(f"{best.iterations} passes")
     # on the unit sphere |x - c|^2 = 2 (1 - x.c)
-    inertia = best.inertia / 2 if spherical else best.inertia
-    return KMeansModel(best.centres + points.offset, inertia, best.iterations, rows.space, spherical)
+    inertia = best.inertia / 2 if points.spherical else best.inertia
+    return KMeansModel(best.centres + points.offset, inertia, best.iterations, rows.space, points.spherical)
 
 
 def assign(rows: Rows, model: KMeansModel) -> Assignment:
@@ -113,27 +127,39 @@ def assign(rows: Rows, model: KMeansModel) -> Assignment:
             f"{model.space!r} with {model.centres.shape[1]}: take the encoder and the reducer of the fit"
         )
     offset = np.zeros(rows.shape[1], np.float32) if model.spherical else model.centres.mean(axis=0)
-    centres = model.centres - offset
-    count, first = rows.shape[0], 0
+    centres = Centres(model.centres - offset)
     result = Assignment(
-        np.empty(count, np.int32),
-        np.empty(count, np.int32),
-        np.empty(count, np.float32),
-        np.ones(count, np.float32),
+        np.empty(rows.shape[0], np.int32),
+        np.empty(rows.shape[0], np.int32),
+        np.empty(rows.shape[0], np.float32),
+        np.ones(rows.shape[0], np.float32),
     )
-    for block in rows.blocks(block_rows(len(centres))):
+
+    def look(part: Part) -> int:
+        block = part.read()
         require_finite(block, rows.space)
-        here = slice(first, first + len(block))
         block = unit_length(block) if model.spherical else block - offset
-        result.cluster[here], result.second[here] = nearest_two(block, centres)
-        distance = _distances(block, centres[result.cluster[here]], model.spherical)
-        result.distance[here] = distance
-        if len(centres) > 1:
-            other = _distances(block, centres[result.second[here]], model.spherical)
-            ratio = np.divide(distance, other, out=np.ones_like(distance), where=other > 0)
-            result.confidence[here] = 1 - np.minimum(ratio, 1)
-        first += len(block)
+        _assign_block(block, centres, model.spherical, result, part.where)
+        return len(block)
+
+    with Progress(f"assignment to {len(centres.values)} clusters", rows.shape[0], "rows") as progress:
+        for count in in_order(look, rows.parts(block_rows(rows.shape[1]))):
+            progress.update(count)
+        progress.finish("done")
     return result
+
+
+def _assign_block(
+    block: Float32, centres: Centres, spherical: bool, result: Assignment, where: slice
+) -> None:
+    """Write down what the points [n, D] of one block are assigned to."""
+    result.cluster[where], result.second[where] = centres.nearest_two(block)
+    distance = _distances(block, centres.values[result.cluster[where]], spherical)
+    result.distance[where] = distance
+    if len(centres.values) > 1:
+        other = _distances(block, centres.values[result.second[where]], spherical)
+        ratio = np.divide(distance, other, out=np.ones_like(distance), where=other > 0)
+        result.confidence[where] = 1 - np.minimum(ratio, 1)
 
 
 def _distances(block: Float32, centres: Float32, spherical: bool) -> Float32:
@@ -158,7 +184,13 @@ def _given_centres(initial: Float32, points: Points, k: int) -> Float32:
 
 
 def _check(
-    rows: Rows, k: int, algorithm: str, restarts: int, max_iterations: int, epochs: int, batch_size: int
+    rows: Rows | Points,
+    k: int,
+    algorithm: str,
+    restarts: int,
+    max_iterations: int,
+    epochs: int,
+    batch_size: int,
 ) -> None:
     if not 1 <= k <= rows.shape[0]:
         raise UserError(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from clusterprobe.cluster.initialisation import plus_plus
-from clusterprobe.cluster.lloyd import Fit, assign_all, inertia_of
-from clusterprobe.cluster.nearest import Float64, cluster_sums, nearest
+from clusterprobe.cluster.lloyd import Fit
+from clusterprobe.cluster.nearest import Centres, Float64, Int32, cluster_sums
+from clusterprobe.cluster.partition import Partition, Report, assign_all, silent
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
+from clusterprobe.store.threads import in_order
+
+_ROWS_PER_THREAD = 512
 
 
 def default_batch_size(k: int) -> int:
@@ -25,6 +29,7 @@ def minibatch(
     batch_size: int,
     reassignment_ratio: float,
     initial: Float32 | None = None,
+    report: Report = silent,
 ) -> Fit:
     """Move centres [K, D] along with `epochs` passes over the points, reshuffled for each.
 
@@ -33,7 +38,7 @@ def minibatch(
     as arXiv 2008.10312 ran it.
     """
     stream: _Stream | None = None
-    for _ in range(epochs):
+    for epoch in range(1, epochs + 1):
         order = generator.permutation(points.count)
         for first in range(0, points.count, batch_size):
             batch = points.take(np.sort(order[first : first + batch_size]))
@@ -41,10 +46,19 @@ def minibatch(
                 start = plus_plus(batch, k, generator) if initial is None else initial
                 stream = _Stream(start, points.spherical, reassignment_ratio)
             stream.step(batch, generator)
+            report(len(batch), f"epoch {epoch}")
     assert stream is not None, "there is at least one epoch and one point"
     centres = stream.centres.astype(np.float32)
-    final = assign_all(points, centres, np.empty(points.count, dtype=np.int32))
-    return Fit(centres, inertia_of(final, centres), epochs)
+    final = Partition.none(points.count, centres.shape)
+    assign_all(points, centres, final)
+    return Fit(centres, final.inertia(centres), epochs)
+
+
+def _nearest(batch: Float32, centres: Float32) -> Int32:
+    """Return the index [B] of the nearest centre, found by several threads."""
+    table = Centres(centres)
+    parts = np.array_split(batch, max(len(batch) // _ROWS_PER_THREAD, 1))
+    return np.concatenate(list(in_order(table.nearest, parts)))
 
 
 class _Stream:
@@ -59,8 +73,8 @@ class _Stream:
     def step(self, batch: Float32, generator: np.random.Generator) -> None:
         """Move the centres towards the rows [B, D] of a batch."""
         reassign = self._reassignment_is_due(len(batch))
-        labels = nearest(batch, self.centres.astype(np.float32))
-        sums, counts = cluster_sums(batch.astype(np.float64), labels, len(self.centres))
+        labels = _nearest(batch, self.centres.astype(np.float32))
+        sums, counts = cluster_sums(batch, labels, len(self.centres))
         hit = counts > 0
         rates = 1 / (self._counts[hit] + counts[hit])[:, None]
         self.centres[hit] = (self.centres[hit] * self._counts[hit, None] + sums[hit]) * rates

@@ -2,59 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from clusterprobe.cluster.nearest import Float64, Int64, block_rows
 from clusterprobe.features.scaling import require_finite, unit_length
-from clusterprobe.store.rows import Float32, Rows
+from clusterprobe.store.rows import ArrayRows, Float32, Part, Rows
+from clusterprobe.store.threads import in_order
+
+R = TypeVar("R")
 
 
+@dataclass(frozen=True)
 class Points:
     """Rows [N, D], moved to mean zero (so that float32 distances keep their digits) or scaled to unit length.
 
-    Kept as one float32 array when it takes at most `memory_bytes`, read again on every pass otherwise.
-    `offset` [D] float32 was subtracted; `variance` is the mean over the columns. Raises UserError for values
-    that are not finite.
+    `offset` [D] float32 is subtracted; `variance` is the mean over the columns. Where they fit into
+    `memory_bytes`, the points themselves are `held`, otherwise they are made anew of `rows` in every pass.
     """
 
-    def __init__(self, rows: Rows, *, spherical: bool, memory_bytes: int) -> None:
-        self._rows, self.spherical = rows, spherical
-        self.count, self.width = rows.shape
-        self.offset: Float32 = np.zeros(self.width, dtype=np.float32)
-        fits = self.count * self.width * 4 <= memory_bytes
-        held: Float32 | None = np.empty(rows.shape, dtype=np.float32) if fits else None
-        total, squares, first = np.zeros(self.width), np.zeros(self.width), 0
-        for block in rows.blocks():
+    rows: Rows
+    spherical: bool
+    memory_bytes: int
+    offset: Float32
+    variance: float
+    held: bool
+
+    @classmethod
+    def of(cls, rows: Rows, *, spherical: bool, memory_bytes: int) -> Points:
+        """Look at all rows once. Raises UserError for values that are not finite."""
+        count, width = rows.shape
+        kept = np.empty(rows.shape, np.float32) if _fits(rows.shape, memory_bytes) else None
+        shift = _scaled(rows.take(np.arange(min(count, 64))), spherical).mean(axis=0, dtype=np.float64)
+
+        def look(part: Part) -> tuple[Float64, float]:
+            block = part.read()
             require_finite(block, rows.space)
-            block = unit_length(block) if spherical else block
-            total += block.sum(axis=0, dtype=np.float64)
-            squares += np.einsum("nd,nd->d", block, block, dtype=np.float64)
-            if held is not None:
-                held[first : first + len(block)] = block
-            first += len(block)
-        mean = total / self.count
-        self.variance = float(np.maximum(squares / self.count - mean**2, 0).mean())
+            block = _scaled(block, spherical)
+            if kept is not None:
+                kept[part.where] = block
+            shifted = block - shift
+            return shifted.sum(axis=0), float(np.vdot(shifted, shifted))
+
+        total, squares = np.zeros(width), 0.0
+        for sums, here in in_order(look, rows.parts(block_rows(width))):
+            total += sums
+            squares += here
+        mean = shift + total / count
+        variance = max(squares / count - float(np.square(total / count).sum()), 0.0) / width
+        offset = np.zeros(width, np.float32) if spherical else mean.astype(np.float32)
+        if kept is None:
+            return cls(rows, spherical, memory_bytes, offset, variance, held=False)
         if not spherical:
-            self.offset = mean.astype(np.float32)
-            if held is not None:
-                held -= self.offset
-        self._held = held
+            kept -= offset
+        source = ArrayRows(kept, rows.space, rows.content)
+        return cls(source, spherical, memory_bytes, offset, variance, held=True)
 
-    def blocks(self, rows: int) -> Iterator[Float32]:
-        """Yield all points in order, at most `rows` at a time."""
-        if self._held is None:
-            yield from map(self._prepare, self._rows.blocks(rows))
-        else:
-            for first in range(0, self.count, rows):
-                yield self._held[first : first + rows]
+    @property
+    def space(self) -> str:
+        return self.rows.space
 
-    def take(self, indices: npt.NDArray[np.int64]) -> Float32:
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows.shape
+
+    @property
+    def count(self) -> int:
+        return self.rows.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.rows.shape[1]
+
+    def map(self, work: Callable[[slice, Float32], R]) -> Iterator[R]:
+        """Yield work(where, block) for all points in blocks, in order; several threads work at once."""
+        return in_order(
+            lambda part: work(part.where, self._points(part.read())), self.rows.parts(block_rows(self.width))
+        )
+
+    def take(self, indices: Int64) -> Float32:
         """Return the points at `indices` [M] as [M, D]."""
-        if self._held is None:
-            return self._prepare(self._rows.take(indices))
-        return self._held[indices]
+        return self._points(self.rows.take(indices))
 
-    def _prepare(self, block: Float32) -> Float32:
+    def sample(self, indices: Int64) -> Points:
+        """Return some of the points, in the order of `indices` [M]; of the same offset and variance."""
+        rows: Rows = _Subset(self.rows, indices)
+        held = _fits(rows.shape, self.memory_bytes)
+        if held:
+            rows = ArrayRows(self.take(indices), rows.space, rows.content)
+        return Points(rows, self.spherical, self.memory_bytes, self.offset, self.variance, held or self.held)
+
+    def _points(self, block: Float32) -> Float32:
+        if self.held:
+            return block
         return unit_length(block) if self.spherical else block - self.offset
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """Some of the rows of a matrix, read from it whenever they are asked for."""
+
+    whole: Rows
+    indices: Int64
+
+    @property
+    def space(self) -> str:
+        return self.whole.space
+
+    @property
+    def content(self) -> str:
+        return self.whole.content
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.indices), self.whole.shape[1]
+
+    def parts(self, rows: int = 8192) -> Iterator[Part]:
+        for first in range(0, len(self.indices), rows):
+            chosen = self.indices[first : first + rows]
+            yield Part(slice(first, first + len(chosen)), partial(self.whole.take, chosen))
+
+    def blocks(self, rows: int = 8192) -> Iterator[Float32]:
+        for part in self.parts(rows):
+            yield part.read()
+
+    def take(self, indices: Int64) -> Float32:
+        return self.whole.take(self.indices[indices])
+
+
+def _fits(shape: tuple[int, int], memory_bytes: int) -> bool:
+    return shape[0] * shape[1] * 4 <= memory_bytes
+
+
+def _scaled(block: Float32, spherical: bool) -> Float32:
+    return unit_length(block) if spherical else block

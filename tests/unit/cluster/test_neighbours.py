@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterprobe.cluster import neighbours as module
+from clusterprobe.cluster import similarity
 from clusterprobe.cluster.neighbours import mine_neighbours
 from clusterprobe.config.errors import UserError
 from clusterprobe.store.rows import ArrayRows
@@ -26,7 +27,9 @@ def by_hand(values: np.ndarray, k: int) -> np.ndarray:
 
 def test_equals_the_definition_across_query_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_QUERIES", 17)
-    monkeypatch.setattr(module, "_GATHERED", 500)
+    monkeypatch.setattr(similarity, "_FIRST_ROWS", 30)
+    monkeypatch.setattr(similarity, "_ROWS_AT_ONCE", 23)
+    monkeypatch.setattr(similarity, "_VALUES_AT_ONCE", 500)
     values = np.random.default_rng(0).standard_normal((200, 8)) * np.linspace(0.1, 9, 200)[:, None]
     found = mine_neighbours(ArrayRows(values), 7)
     assert (found.dtype, found.shape) == (np.int32, (200, 7))
