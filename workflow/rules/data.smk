@@ -53,9 +53,7 @@ rule index_dataset:
         mem_mb=memory,
         runtime=runtime,
     params:
-        definition=lambda w: PLAN.datasets[w.dataset].definition.model_dump(
-            mode="json", exclude={"shards", "title", "published_as"}
-        ),
+        definition=lambda w: indexing_definition(PLAN.datasets[w.dataset].definition),
         stamp=lambda w: location_stamp(PLAN.datasets[w.dataset].definition),
         code=digest("index_dataset.py"),
     script:

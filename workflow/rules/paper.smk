@@ -1,6 +1,7 @@
 # What people read: tables, figures, galleries, the first page, the PDF.
 
-from clusterprobe.config import targets
+from clusterprobe.config import figure_cells, targets
+from clusterprobe.report.names import method_title
 
 CLASS_FACTS = {
     name: paths.facts(PLAN.dataset(name), "train")
@@ -25,9 +26,12 @@ def figure_runs(wildcards):
     """The runs whose assignments a figure shows: all for sizes, one for confusions (of a method, or the last)."""
     if wildcards.figure == "cluster-sizes":
         return DEFAULT_RUNS
-    kind, _, method = wildcards.figure.partition("-")
-    if kind != "confusion":
+    if wildcards.figure == "sela-label-entropy":
+        return [shown for shown in DEFAULT_RUNS if shown["method"] == "sela"]
+    kind, found, method = wildcards.figure.partition("confusion")
+    if not found:
         return []
+    method = method.removeprefix("-")
     return [shown for shown in DEFAULT_RUNS if method in ("", shown["method"])][-1:]
 
 
@@ -42,6 +46,8 @@ def table_files(wildcards):
 
 def figure_histories(wildcards):
     """The trainings whose course a figure shows."""
+    if wildcards.figure == "mmdc-training":
+        return figure_cells.variant_histories(PLAN, "mmdc")
     return cells.histories(PLAN) if wildcards.figure == "training-curves" else []
 
 
@@ -83,12 +89,22 @@ rule make_table:
         "../scripts/make_table.py"
 
 
+def prototypes_run(wildcards):
+    """The run whose prototypes a figure shows."""
+    return figure_cells.prototypes_run(PLAN, wildcards.figure)
+
+
 rule draw_figure:
     """One figure as PDF and PNG; a figure with nothing in it is an error."""
     input:
         results=f"reports/{EXPERIMENT}/results.parquet",
         runs=figure_files,
         histories=lambda w: [history["log"] for history in figure_histories(w)],
+        found=lambda w: [
+            file
+            for entry in figure_cells.found_labels(PLAN, w.figure)
+            for file in (entry["found"], entry["manifest"])
+        ],
     output:
         pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
         png=report(
@@ -101,6 +117,8 @@ rule draw_figure:
         f"data/logs/draw_figure/{EXPERIMENT}.{{figure}}.log",
     benchmark:
         f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
+    wildcard_constraints:
+        figure=r"(?!prototypes|first-filters)[a-z0-9-]+",
     threads: 1
     resources:
         mem_mb=memory,
@@ -108,10 +126,75 @@ rule draw_figure:
     params:
         runs=figure_runs,
         histories=figure_histories,
+        found=lambda w: figure_cells.found_labels(PLAN, w.figure),
+        defaults=lambda w: figure_cells.swept_defaults(PLAN, w.figure),
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),
     script:
         "../scripts/draw_figure.py"
+
+
+rule draw_prototypes:
+    """One image of each cluster of a run; those of a head are picked by the features of its network."""
+    input:
+        lambda w: figure_cells.prototypes_inputs(PLAN, prototypes_run(w)),
+        location=lambda w: ancient(cells.shown_run(PLAN, prototypes_run(w))["location"]),
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/{{figure}}.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"data/logs/draw_prototypes/{EXPERIMENT}.{{figure}}.log",
+    benchmark:
+        f"data/benchmarks/draw_prototypes/{EXPERIMENT}.{{figure}}.jsonl"
+    wildcard_constraints:
+        figure=r"prototypes(-[a-z-]+)?",
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+        gpu=min(1, GPUS),
+        workers=COMPUTE.workers,
+        device=COMPUTE.device,
+        batch_size=COMPUTE.batch_size,
+    params:
+        shown=lambda w: figure_cells.prototypes_cell(PLAN, prototypes_run(w)),
+        caption=lambda w: caption("figure", w.figure),
+        code=digest("draw_prototypes.py"),
+    script:
+        "../scripts/draw_prototypes.py"
+
+
+rule draw_filters:
+    """The filters of the first convolution of a network."""
+    input:
+        lambda w: paths.encoder_files(Path(figure_cells.filters_cell(PLAN)["network"]).name),
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/first-filters.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/first-filters.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "first-filters"},
+        ),
+    log:
+        f"data/logs/draw_filters/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/draw_filters/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        shown=lambda w: figure_cells.filters_cell(PLAN),
+        caption=caption("figure", "first-filters"),
+        code=digest("draw_filters.py"),
+    script:
+        "../scripts/draw_filters.py"
 
 
 rule build_gallery:
@@ -126,7 +209,7 @@ rule build_gallery:
             category="Galleries",
             labels=lambda w: {
                 "encoder": PLAN.title("encoder", PLAN.runs[w.run].encoder),
-                "method": PLAN.runs[w.run].method,
+                "method": method_title(PLAN.runs[w.run].method),
             },
         ),
     log:

@@ -26,16 +26,17 @@ from clusterprobe.images.colour_steps import (
     Grayscale,
     Solarise,
 )
-from clusterprobe.images.geometric_steps import Affine, Flip, RandomResizedCrop
+from clusterprobe.images.geometric_steps import Affine, Crop, Flip, RandomResizedCrop
 from clusterprobe.images.strong_steps import Strong
 
-GeometricStep = RandomResizedCrop | Flip | Affine
+GeometricStep = RandomResizedCrop | Crop | Flip | Affine
 ColourStep = ColourJitter | Grayscale | GaussianBlur | GaussianNoise | Solarise | Cutout | Strong
 Step = GeometricStep | ColourStep
 Draws = tuple[Tensor, ...]
 
 STEPS: dict[str, type[Step]] = {
     "random-resized-crop": RandomResizedCrop,
+    "crop": Crop,
     "flip": Flip,
     "affine": Affine,
     "colour-jitter": ColourJitter,
@@ -101,6 +102,23 @@ class Augmentation:
         """Draw and apply in one call: images [B, C, S, S] in [0, 1]."""
         channels, side = images.shape[1], images.shape[-1]
         return self.apply(images, self.draw(len(images), (channels, side, side), generator))
+
+
+class CentreCrop(Augmentation):
+    """No augmentation: the centre of the images, as preprocessing for evaluation cuts it out.
+
+    Args:
+        size: side of the centre; images must not be smaller.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__([], size=size)
+        self._side = size
+
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        """Cut the centre [B, C, size, size] out of images [B, C, S, S]."""
+        first = round((images.shape[-1] - self._side) / 2)
+        return images[..., first : first + self._side, first : first + self._side]
 
 
 def make_step(description: Mapping[str, Any]) -> Step:

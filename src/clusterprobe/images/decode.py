@@ -43,9 +43,9 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         raise bad_image(name, f"cannot be decoded ({error})") from error
 
 
-def check_header(data: bytes, name: str) -> None:
-    """Open the header alone: raises BadImage when the format is unknown or the image oversized."""
-    _open(data, name)
+def header_size(data: bytes, name: str) -> tuple[int, int]:
+    """Return width and height as the header says; raises BadImage for an unknown format or a huge image."""
+    return _open(data, name).size
 
 
 def to_grey_or_rgb(image: Image.Image) -> Image.Image:

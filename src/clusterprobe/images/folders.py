@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from clusterprobe.config.errors import UserError
+from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.images.decode import bad_image
 from clusterprobe.images.listing import ImageSource, ListedDataset, Listing, existing_path, known_classes
 from clusterprobe.images.splits import stable_test_mask
@@ -39,18 +39,20 @@ def list_folder(definition: Mapping[str, Any]) -> ListedDataset:
     """List a data set of image files.
 
     Either `splits` names one folder per split, or `path` names one folder that is divided by a hash of
-    each relative path, so that adding pictures never moves others between the splits.
+    each relative path, so that adding pictures never moves others between the splits. With `classes`, only
+    the folders of these classes are looked into, in every split.
     """
+    wanted = definition.get("classes")
     if definition.get("splits"):
         roots = {
             split: existing_path(path, f"folder of split {split!r}")
             for split, path in definition["splits"].items()
         }
-        splits = {split: _list_one(root) for split, root in roots.items()}
+        splits = {split: _list_one(root, wanted) for split, root in roots.items()}
         classes = known_classes(splits)
     elif definition.get("path"):
         root = existing_path(definition["path"], "image folder")
-        everything = _list_one(root)
+        everything = _list_one(root, wanted)
         splits = divide(everything, definition, str(root))
         roots = dict.fromkeys(splits, root)
         classes = {name for name in everything.names if name is not None}
@@ -74,14 +76,25 @@ def divide(everything: Listing, definition: Mapping[str, Any], where: str) -> di
     return {split: everything.subset(np.flatnonzero(mask)) for split, mask in masks.items()}
 
 
-def _list_one(root: Path) -> Listing:
+def _list_one(root: Path, classes: Sequence[str] | None) -> Listing:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; name the folder that holds the images")
-    files = sorted(_image_files(root, PurePosixPath(), frozenset({root.resolve()})))
+    if classes is None:
+        files = sorted(_image_files(root, PurePosixPath(), frozenset({root.resolve()})))
+    else:
+        files = sorted(file for name in classes for file in _class_files(root, name))
     if not files:
         raise UserError(f"{root} holds no image; looked for {', '.join(sorted(EXTENSIONS))} at any depth")
     names = [PurePosixPath(file).parts[0] if "/" in file else None for file in files]
     return Listing(FolderSource(root), files, files, names)
+
+
+def _class_files(root: Path, name: str) -> Iterator[str]:
+    folder = root / name
+    if not folder.is_dir():
+        present = [entry.name for entry in root.iterdir() if entry.is_dir()]
+        raise UserError(f"{root} has no folder of the class {name!r}; {nearest(name, present)}")
+    yield from _image_files(folder, PurePosixPath(name), frozenset({root.resolve(), folder.resolve()}))
 
 
 def _image_files(folder: Path, relative: PurePosixPath, above: frozenset[Path]) -> Iterator[str]:
@@ -99,10 +112,11 @@ def _image_files(folder: Path, relative: PurePosixPath, above: frozenset[Path]) 
             if target not in above:
                 yield from _image_files(entry, inner, above | {target})
         elif entry.suffix.lower() in EXTENSIONS and (entry.is_file() or entry.is_symlink()):
-            yield _as_text(inner)
+            yield as_text(inner)
 
 
-def _as_text(path: PurePosixPath) -> str:
+def as_text(path: PurePosixPath) -> str:
+    """Return a path as text; raises UserError for a name that is not valid UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

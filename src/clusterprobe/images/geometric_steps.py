@@ -49,10 +49,29 @@ class RandomResizedCrop:
 
     def matrix(self, drawn: Tensor) -> Tensor:
         """Matrices [B, 3, 3] of drawn parameters [B, 4]."""
-        matrix = torch.eye(3).repeat(len(drawn), 1, 1)
-        matrix[:, 0, 0], matrix[:, 1, 1] = drawn[:, 0], drawn[:, 1]
-        matrix[:, :2, 2] = drawn[:, 2:]
-        return matrix
+        return _window(drawn)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square at a random place, stretched to the whole image; its side is one of `sides`, all equally
+    likely, as fractions of the side of the image."""
+
+    sides: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if not self.sides or not all(0 < side <= 1 for side in self.sides):
+            raise ValueError(f"sides must be fractions of the side of the image, not {self.sides}")
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Columns: width, height (fractions of the side), centre x, centre y in [-1, 1]."""
+        chosen = torch.tensor(self.sides)[torch.randint(len(self.sides), (count, 1), generator=generator)]
+        centre = (2 * torch.rand(count, 2, generator=generator) - 1) * (1 - chosen)
+        return torch.cat([chosen, chosen, centre], dim=1)
+
+    def matrix(self, drawn: Tensor) -> Tensor:
+        """Matrices [B, 3, 3] of drawn parameters [B, 4]."""
+        return _window(drawn)
 
 
 @dataclass(frozen=True)
@@ -116,3 +135,11 @@ class Affine:
         matrix[:, :2, :2] = rotation @ shear
         matrix[:, :2, 2] = drawn[:, 1:3]
         return matrix
+
+
+def _window(drawn: Tensor) -> Tensor:
+    """Matrices [B, 3, 3] of windows: width, height, centre x, centre y [B, 4]."""
+    matrix = torch.eye(3).repeat(len(drawn), 1, 1)
+    matrix[:, 0, 0], matrix[:, 1, 1] = drawn[:, 0], drawn[:, 1]
+    matrix[:, :2, 2] = drawn[:, 2:]
+    return matrix

@@ -45,12 +45,17 @@ class ImageSource(ABC):
 
 @dataclass(frozen=True)
 class Listing:
-    """The N images of one split before any is opened; `names` holds the class of each, None where unknown."""
+    """The N images of one split before any is opened.
+
+    `names` holds the class of each, None where unknown; `fine`, where `names` are superclasses, what they
+    were made from, and is empty otherwise.
+    """
 
     source: ImageSource
     ids: Sequence[str]
     locations: Sequence[str]
     names: Sequence[str | None]
+    fine: Sequence[str | None] = ()
 
     def labels(self, classes: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return [N] indices into `classes`, -1 for no class; raises UserError naming a misfit and its id."""
@@ -69,7 +74,8 @@ class Listing:
         ids, locations, names = (
             [column[index] for index in chosen] for column in (self.ids, self.locations, self.names)
         )
-        return Listing(self.source, ids, locations, names)
+        fine = [self.fine[index] for index in chosen] if self.fine else ()
+        return Listing(self.source, ids, locations, names, fine)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,15 @@ SCHEMA = pa.schema(
     ]
 )
 _SHOWN = 5
+_FINE = "labels are superclasses"  # then the column `class` is finer than `label`
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
     """N images. `labels` int64 [N] index `classes`, -1 where an image has none; `classes` is () if none has.
 
-    Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
+    Where superclasses are the labels, `fine` holds the class of each image, None where it has none; or else
+    it is empty. Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
     """
 
     ids: tuple[str, ...]
@@ -41,9 +43,11 @@ class Manifest:
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     sha256: tuple[str, ...]
+    fine: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.locations), len(self.labels), len(self.sha256)}
+        lengths |= {len(self.fine)} if self.fine else set()
         if len(lengths) != 1:
             raise ValueError(f"the columns of a manifest differ in length: {sorted(lengths)}")
         check_unique(self.ids, "the images")
@@ -85,19 +89,21 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
             "id": manifest.ids,
             "location": manifest.locations,
             "label": pa.array(manifest.labels, mask=manifest.labels < 0),
-            "class": [names[label] for label in manifest.labels],
+            "class": manifest.fine or [names[label] for label in manifest.labels],
             "sha256": manifest.sha256,
         },
         schema=SCHEMA,
     )
-    classes = json.dumps(manifest.classes, ensure_ascii=False)
-    write_table(path, table.replace_schema_metadata({"classes": classes}))
+    metadata = {"classes": json.dumps(manifest.classes, ensure_ascii=False)}
+    metadata |= {_FINE: ""} if manifest.fine else {}
+    write_table(path, table.replace_schema_metadata(metadata))
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; raises UserError naming the file when it is missing, damaged or something else."""
     table = read_table(path)
-    stored = (table.schema.metadata or {}).get(b"classes")
+    metadata = table.schema.metadata or {}
+    stored = metadata.get(b"classes")
     if stored is None or table.schema.names != SCHEMA.names:
         raise UserError(f"{path} is not a manifest: it has the columns {table.schema.names}; index again")
     return Manifest(
@@ -106,4 +112,5 @@ def read_manifest(path: Path) -> Manifest:
         labels=table["label"].fill_null(-1).to_numpy(),
         classes=tuple(json.loads(stored)),
         sha256=tuple(table["sha256"].to_pylist()),
+        fine=tuple(table["class"].to_pylist()) if _FINE.encode() in metadata else (),
     )

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from clusterprobe.config.errors import UserError, nearest
-from clusterprobe.images.decode import BadImage, check_header, decode_image
+from clusterprobe.images.decode import BadImage, decode_image, header_size
 from clusterprobe.images.digits import DigitsSource, list_digits
 from clusterprobe.images.folders import FolderSource, list_folder
 from clusterprobe.images.listing import ImageSource as ImageSource
 from clusterprobe.images.listing import ListedDataset, Listing
 from clusterprobe.images.manifest import Manifest, check_unique, write_manifest
+from clusterprobe.images.merging import MERGED, MergedSource, merged
 from clusterprobe.images.parquet_files import ParquetSource, list_parquet
+from clusterprobe.images.relabelling import relabelled
 from clusterprobe.images.splits import limited
+from clusterprobe.images.tar_files import TarSource, list_tar
 from clusterprobe.images.torchvision_sets import TorchvisionSource, list_torchvision
 from clusterprobe.store.atomic import write_json
 from clusterprobe.store.hashing import sha256_bytes
@@ -31,6 +34,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], ListedDataset]] = {
     "folder": list_folder,
     "parquet": list_parquet,
     "shifted": list_parquet,  # rendered into parquet beforehand
+    "tar": list_tar,
     "torchvision": list_torchvision,
 }
 _BATCH = 256
@@ -39,13 +43,17 @@ _THREADS = 8
 
 @dataclass(frozen=True)
 class IndexedDataset:
-    """A data set after every image was looked at: one manifest per split, and what was left out."""
+    """A data set after every image was looked at: one manifest per split, and what was left out.
+
+    `sides` holds the side of the images of a split in pixels, None where they are not squares of one size.
+    """
 
     dataset: str
     kind: str
     manifests: dict[str, Manifest]
     source: dict[str, Any]
     skipped: list[dict[str, str]]
+    sides: dict[str, int | None]
 
 
 def index_dataset(
@@ -59,19 +67,22 @@ def index_dataset(
     kind = str(definition.get("kind"))
     if kind not in _KINDS:
         raise UserError(f"data set {dataset!r} has the unknown kind {kind!r}; {nearest(kind, _KINDS)}")
-    listed = _KINDS[kind](definition)
+    listed = relabelled(_KINDS[kind](definition), definition, dataset)
+    listed = merged(listed, definition.get("merge"))
     for split in (*(definition.get("limit") or {}), *(only or ())):
         if split not in listed.splits:
             raise UserError(f"data set {dataset!r} has no split {split!r}; {nearest(split, listed.splits)}")
     _check_labels(listed, definition, dataset)
     manifests: dict[str, Manifest] = {}
+    sides: dict[str, int | None] = {}
     skipped: list[dict[str, str]] = []
     for split in listed.splits if only is None else only:
         listing = listed.splits[split]
         check_unique(listing.ids, f"the images of data set {dataset!r}, split {split!r}")
         chosen = _limit(listing, listed.classes, definition, split)
-        manifests[split] = _examine(chosen, listed.classes, definition, f"index {dataset}/{split}", skipped)
-    return IndexedDataset(dataset, kind, manifests, listed.record, skipped)
+        what = f"index {dataset}/{split}"
+        manifests[split], sides[split] = _examine(chosen, listed.classes, definition, what, skipped)
+    return IndexedDataset(dataset, kind, manifests, listed.record, skipped, sides)
 
 
 def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
@@ -84,6 +95,7 @@ def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
         "classes": list(manifest.classes) or None,
         "rows": len(manifest),
         "labelled": int((manifest.labels >= 0).sum()),
+        "side": indexed.sides[split],
         "content": manifest.content,
         "skipped": indexed.skipped,
     }
@@ -94,6 +106,9 @@ def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
 
 def open_source(source: Mapping[str, Any], split: str) -> ImageSource:
     """Open the images of one split from the record in source.json; raises UserError for an unknown split."""
+    if split == MERGED and source.get("merge"):
+        apart = {key: value for key, value in source.items() if key != "merge"}
+        return MergedSource({name: open_source(apart, name) for name in source["merge"]})
     kind = source.get("kind")
     if kind == "digits":
         return DigitsSource()
@@ -105,6 +120,8 @@ def open_source(source: Mapping[str, Any], split: str) -> ImageSource:
         return FolderSource(Path(place))
     if kind == "parquet":
         return ParquetSource(Path(place))
+    if kind == "tar":
+        return TarSource(Path(place))
     if kind == "torchvision":
         return TorchvisionSource(source["name"], Path(source["root"]), place)
     raise UserError(f"source.json holds the unknown kind {kind!r}; index the data set again")
@@ -135,21 +152,25 @@ def _examine(
     definition: Mapping[str, Any],
     what: str,
     skipped: list[dict[str, str]],
-) -> Manifest:
-    """Return the manifest of the good images of a listing; bad ones are raised or added to `skipped`."""
-    check = check_header if definition.get("verify", "decode") == "header" else decode_image
+) -> tuple[Manifest, int | None]:
+    """Return the manifest of the good images of a listing, and their side if they are squares of one size.
+
+    Bad ones are raised or added to `skipped`.
+    """
+    look_at = partial(_look, listing.source, header_only=definition.get("verify", "decode") == "header")
     skip = definition.get("on_bad_image", "error") == "skip"
     kept: list[int] = []
     hashes: list[str] = []
+    sizes: set[tuple[int, int]] = set()
     count = len(listing.ids)
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool, Progress(what, count) as progress:
         for first in range(0, count, _BATCH):
             locations = listing.locations[first : first + _BATCH]
-            looks = pool.map(partial(_look, listing.source, check), locations)
-            for index, look in enumerate(looks, start=first):
-                if isinstance(look, str):
+            for index, look in enumerate(pool.map(look_at, locations), start=first):
+                if not isinstance(look, BadImage):
                     kept.append(index)
-                    hashes.append(look)
+                    hashes.append(look[0])
+                    sizes.add(look[1])
                 elif skip:
                     skipped.append({"file": listing.ids[index], "reason": look.reason})
                 else:
@@ -162,14 +183,18 @@ def _examine(
             f"{first_bad['reason']}; replace the images"
         )
     good = listing.subset(np.array(kept))
-    return Manifest(tuple(good.ids), tuple(good.locations), good.labels(classes), classes, tuple(hashes))
+    labels, fine = good.labels(classes), tuple(good.fine)
+    manifest = Manifest(tuple(good.ids), tuple(good.locations), labels, classes, tuple(hashes), fine)
+    width, height = next(iter(sizes))
+    return manifest, width if len(sizes) == 1 and width == height else None
 
 
-def _look(source: ImageSource, check: Callable[[bytes, str], object], location: str) -> str | BadImage:
-    """Return the hash of one image, or what is wrong with it."""
+def _look(source: ImageSource, location: str, *, header_only: bool) -> tuple[str, tuple[int, int]] | BadImage:
+    """Return hash, width and height of one image, or what is wrong with it."""
     try:
         data = source.fetch(location)
-        check(data, source.name(location))
+        name = source.name(location)
+        size = header_size(data, name) if header_only else decode_image(data, name).size
     except BadImage as error:
         return error
-    return sha256_bytes(data)
+    return sha256_bytes(data), size

@@ -12,6 +12,7 @@ from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.images.decode import bad_image, to_grey_or_rgb, to_pnm
 from clusterprobe.images.folders import divide
 from clusterprobe.images.listing import ImageSource, ListedDataset, Listing, known_classes
+from clusterprobe.store.locks import exclusive
 
 
 class TorchvisionSource(ImageSource):
@@ -39,7 +40,7 @@ class TorchvisionSource(ImageSource):
     def opened(self, download: bool = False) -> Any:
         """Return the torchvision object, made on first use; raises UserError when its files are missing."""
         if self._opened is None:
-            self._opened = _construct(self.dataset, self.root, self.subset, download)
+            self._opened = (_download if download else _construct)(self.dataset, self.root, self.subset)
         return self._opened
 
     def fetch(self, location: str) -> bytes:
@@ -110,7 +111,17 @@ def _labels(opened: Any) -> list[int]:
         ) from error
 
 
-def _construct(name: str, root: Path, subset: str | None, download: bool) -> Any:
+def _download(name: str, root: Path, subset: str | None) -> Any:
+    """Make the object, downloading what is not there; jobs that want the same files wait for each other."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make {root} ({error.strerror}): set 'root' to another folder") from error
+    with exclusive(root):
+        return _construct(name, root, subset, download=True)
+
+
+def _construct(name: str, root: Path, subset: str | None, download: bool = False) -> Any:
     kind = _class_of(name)
     accepted = inspect.signature(kind).parameters
     wanted: dict[str, Any] = {"root": str(root), "download": download}

@@ -1,4 +1,7 @@
-"""Figures of the ablations of SCAN (arXiv 2005.12320, section 3.2): one option varies, variant by variant."""
+"""Figures of ablations: one option varies, variant by variant.
+
+SCAN: arXiv 2005.12320, section 3.2. MMDC: arXiv 1912.02678, figures 3 and 4, whose points are not printed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.curves import SWEPT, draw_sweep
+from clusterprobe.report.histories import training_curves
 from clusterprobe.report.names import method_title
 from clusterprobe.report.panels import drawable
 from clusterprobe.report.selection import DEFAULT, at_home
@@ -19,6 +23,7 @@ from clusterprobe.report.summary import cells
 Point = tuple[float | str, bool]
 """The value of a variant, "default" if it is not known, and whether it is an oracle."""
 
+_LOGGED = ("squared_distance", "swapped", "rotation_accuracy")
 _ORACLE = "oracle: false neighbours removed by label"
 
 
@@ -41,6 +46,40 @@ def scan_threshold(results: pd.DataFrame) -> Figure:
     """
     default = results.attrs.get("default_threshold")
     return _draw(results, "scan-threshold", "selflabel", "threshold", default, "threshold of confidence")
+
+
+def mmdc_sigma(results: pd.DataFrame) -> Figure:
+    """Draw ACC and ARI of MMDC against the standard deviation of the components of its target distribution.
+
+    The points are the variants `sigma-S` and `default`, which has `results.attrs["default_sigma"]`, or 0.
+    """
+    default = results.attrs.get("default_sigma", 0.0)
+    return _draw(results, "mmdc-sigma", "mmdc", "sigma", default, "standard deviation of the targets")
+
+
+def mmdc_dimensions(results: pd.DataFrame) -> Figure:
+    """Draw ACC and ARI of MMDC against the number of dimensions of random means.
+
+    The points are the variants `dimensions-D`; `default`, whose means are one-hot, stands at the right.
+    """
+    return _draw(results, "mmdc-dimensions", "mmdc", "dimensions", None, "dimensions of random means")
+
+
+def mmdc_views(results: pd.DataFrame) -> Figure:
+    """Draw ACC and ARI of MMDC against the number of augmented views of each image in a step.
+
+    The points are the variants `views-R` and `default`, which has `results.attrs["default_views"]`, or 1.
+    """
+    default = results.attrs.get("default_views", 1)
+    return _draw(results, "mmdc-views", "mmdc", "views", default, "augmented views per image")
+
+
+def mmdc_training(histories: pd.DataFrame) -> Figure:
+    """Draw the course of the trainings of MMDC, one line for each variant; see `training_curves`."""
+    shown = histories[histories["name"].isin(_LOGGED)]
+    if shown.empty:
+        raise UserError("figure 'mmdc-training' has nothing to draw: there is no run of mmdc; leave it out")
+    return training_curves(shown)
 
 
 def _draw(results: pd.DataFrame, name: str, method: str, word: str, default: Any, label: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Figure of which classes end up in which clusters."""
+"""Figures of which classes, and which superclasses, end up in which clusters."""
 
 from __future__ import annotations
 
@@ -33,8 +33,30 @@ def confusion(counts: pd.DataFrame) -> Figure:
     ordered by superclass, in the order of this mapping, and its blocks are framed and named.
     """
     groups: Mapping[str, str] = counts.attrs.get("superclasses") or {}
-    title = str(counts.attrs.get("title", ""))
-    counts = _ordered(counts, groups)
+    return _draw(_ordered(counts, groups), groups, str(counts.attrs.get("title", "")), "class")
+
+
+def superclass_confusion(counts: pd.DataFrame) -> Figure:
+    """Draw a class x class frame of image counts summed to superclass x superclass; see `confusion`.
+
+    Classes without a superclass count as one, "other". Raises UserError if `counts.attrs` has none at all.
+    """
+    groups: Mapping[str, str] = counts.attrs.get("superclasses") or {}
+    if not groups:
+        raise UserError(
+            "figure 'superclass-confusion' has nothing to draw: give the data set its `superclasses`, or "
+            "leave it out"
+        )
+
+    def superclass(name: object) -> str:
+        return groups.get(str(name), _OTHER)
+
+    of_group = _ordered(counts, groups).rename(index=superclass, columns=superclass)
+    summed = of_group.groupby(level=0, sort=False).sum().T.groupby(level=0, sort=False).sum().T
+    return _draw(summed, {}, str(counts.attrs.get("title", "")), "superclass")
+
+
+def _draw(counts: pd.DataFrame, groups: Mapping[str, str], title: str, what: str) -> Figure:
     values = counts.to_numpy(dtype=float)
     if not values.size or values.sum() == 0:
         raise UserError("figure 'confusion' has nothing to draw: the matrix holds no image")
@@ -51,8 +73,8 @@ def confusion(counts: pd.DataFrame) -> Figure:
     if groups:
         _frame_blocks(axis, rows, columns, groups)
     heading(axis, title)
-    axis.set_xlabel("class of the cluster")
-    axis.set_ylabel("class of the image")
+    axis.set_xlabel(f"{what} of the cluster")
+    axis.set_ylabel(f"{what} of the image")
     if printed:
         _print_shares(axis, shares)
     ticks = [0, 0.5, 1] if printed else [0, 0.05, 0.2, 0.5, 1]

@@ -10,12 +10,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clusterprobe.config.errors import UserError, nearest
-from clusterprobe.report.ablations import scan_neighbours, scan_threshold
+from clusterprobe.report.ablations import (
+    mmdc_dimensions,
+    mmdc_sigma,
+    mmdc_training,
+    mmdc_views,
+    scan_neighbours,
+    scan_threshold,
+)
 from clusterprobe.report.comparisons import acc_by_method, ari_against_acc
-from clusterprobe.report.confusions import confusion
+from clusterprobe.report.confusions import confusion, superclass_confusion
 from clusterprobe.report.curves import k_sweep, neighbour_purity, pca_dims
 from clusterprobe.report.distributions import cluster_sizes
 from clusterprobe.report.histories import training_curves
+from clusterprobe.report.label_figures import filter_grid, label_agreement, label_entropy
 from clusterprobe.report.names import method_title
 from clusterprobe.report.prototypes import prototypes
 from clusterprobe.report.style import in_style
@@ -29,7 +37,8 @@ class Drawing:
 
     `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
-    encoder, encoder_seed, epoch, name, value) or "prototypes" (columns cluster, image, name). What else a
+    encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), or one of those
+    that evaluate.label_entropy and evaluate.filters make: "entropies", "agreements", "filters". What else a
     figure takes stands in `attrs` of its frame; the drawing functions name it.
     """
 
@@ -39,6 +48,9 @@ class Drawing:
 
 
 _CONFUSION = "Images of each class (row) by the class to which their cluster is matched (column), in percent"
+_PROTOTYPES = (
+    "The prototype of each cluster, under the number of the cluster and the class that it is matched to"
+)
 
 FIGURES = {
     "acc-by-method": Drawing(
@@ -72,8 +84,14 @@ FIGURES = {
     ),
     **{
         f"confusion-{method}": Drawing(f"{method_title(method)}. {_CONFUSION}.", confusion, "counts")
-        for method in ("kmeans", "scan", "selflabel")
+        for method in ("kmeans", "scan", "selflabel", "mmdc", "sela")
     },
+    "superclass-confusion": Drawing(
+        "Images of each superclass (row) by that of the class to which their cluster is matched (column), in "
+        "percent.",
+        superclass_confusion,
+        "counts",
+    ),
     "scan-neighbours": Drawing(
         "ACC and ARI of SCAN against the number of neighbours per image. Oracle: false neighbours were "
         "removed by label, an upper bound and no method. Band: standard deviation over seeds.",
@@ -84,15 +102,51 @@ FIGURES = {
         "standard deviation over seeds.",
         scan_threshold,
     ),
+    "mmdc-sigma": Drawing(
+        "ACC and ARI of MMDC against the standard deviation of its targets about their means. Band: standard "
+        "deviation over seeds.",
+        mmdc_sigma,
+    ),
+    "mmdc-dimensions": Drawing(
+        "ACC and ARI of MMDC against the dimensions of random means. Default: one-hot means. Band: standard "
+        "deviation over seeds.",
+        mmdc_dimensions,
+    ),
+    "mmdc-views": Drawing(
+        "ACC and ARI of MMDC against the number of augmented views of each image in a step. Band: standard "
+        "deviation over seeds.",
+        mmdc_views,
+    ),
+    "mmdc-training": Drawing(
+        "What the trainings of MMDC and its variants logged: distance of an image from its target, share of "
+        "the targets that are swapped, accuracy of the rotation task. Band: standard deviation over seeds.",
+        mmdc_training,
+        "histories",
+    ),
     "training-curves": Drawing(
         "What the trainings logged, epoch by epoch. Band: standard deviation over seeds.",
         training_curves,
         "histories",
     ),
-    "prototypes": Drawing(
-        "The prototype of each cluster, under the number of the cluster and the class that it is matched to.",
-        prototypes,
-        "prototypes",
+    "prototypes": Drawing(f"{_PROTOTYPES}.", prototypes, "prototypes"),
+    **{
+        f"prototypes-{method}": Drawing(f"{method_title(method)}. {_PROTOTYPES}.", prototypes, "prototypes")
+        for method in ("kmeans", "scan", "selflabel", "mmdc", "sela")
+    },
+    "sela-label-entropy": Drawing(
+        "Share of the clusters of SeLa by the entropy of the classes within them, on the train split, over "
+        "all seeds. Dotted: mean.",
+        label_entropy,
+        "entropies",
+    ),
+    "sela-agreement": Drawing(
+        "NMI of the labels of SeLa with the classes, and with the labels before, at every relabelling. Band: "
+        "standard deviation over seeds.",
+        label_agreement,
+        "agreements",
+    ),
+    "first-filters": Drawing(
+        "The filters of the first convolution, each stretched to all brightnesses.", filter_grid, "filters"
     ),
 }
 """Every figure by name."""

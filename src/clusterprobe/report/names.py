@@ -16,6 +16,18 @@ METRICS = {
     "chance_acc": "Chance ACC",
     "entropy": "Entropy",
     "inertia": "Inertia",
+    "knn_top1": "kNN",
+    "knn_top5": "kNN top-5",
+    "retrieval_top1": "Retrieval",
+    "linear_top1": "Linear",
+    "linear_top5": "Linear top-5",
+    "view_agreement": "NMI × R of two views",
+    "view_nmi": "NMI of two views",
+    "view_retrieval": "R of two views",
+    "inertia_gap": "Inertia gap",
+    "silhouette": "Silhouette",
+    "stability": "Stability across seeds",
+    "generalisation": "Generalisation",
 }
 
 METHODS = {
@@ -26,11 +38,21 @@ METHODS = {
     "selflabel": "self-labelling",
     "linear": "linear classifier (labels)",
     "sela": "SeLa",
+    "relabelled": "SeLa, labels learnt anew",
     "mmdc": "MMDC",
     "deepcluster": "DeepCluster",
     "temi": "TEMI",
     "turtle": "TURTLE",
 }
+
+PROBES = ("knn_top1", "knn_top5", "retrieval_top1", "linear_top1", "linear_top5")
+"""Metrics of probes: of features, read with labels; the probe `linear` is not the method of that name."""
+
+CRITERIA = (
+    *("view_agreement", "view_nmi", "view_retrieval"),
+    *("inertia_gap", "silhouette", "stability", "generalisation"),
+)
+"""Label-free criteria: of a clustering and its features, the higher the better."""
 
 SUPERVISED = frozenset({"linear"})
 """Methods that were trained with labels: the upper row of a comparison, never a rival in it."""

@@ -16,12 +16,18 @@ from clusterprobe.report.summary import CELL, SEEDS, summarise
 from clusterprobe.report.tables import Cell
 from clusterprobe.store.tables import RESULTS
 
+PROBE = "linear_top1"
+"""The metric of a table that is read from features, not from clusters."""
+
 Classes = Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A data set on both sides: our name and rows, the name in the paper; None where a side lacks it."""
+    """A data set on both sides: our name and rows, the name in the paper; None where a side lacks it.
+
+    `probes` are the rows of linear probes with all labels.
+    """
 
     dataset: str | None
     published: str | None
@@ -29,6 +35,7 @@ class Place:
     split: str = ""
     classes: int | None = None
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+    probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=RESULTS.names))
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ def places(
 ) -> list[Place]:
     """Return the data sets that were clustered; a paper has those in `known`, by the name `published_as`."""
     home = at_home(results)
+    probes = results[(results["metric"] == PROBE) & (results["variant"] == DEFAULT)]
     reasons = unlabelled(results)
     found = []
     for dataset, rows in home.groupby("dataset", sort=False):
@@ -65,6 +73,7 @@ def places(
                 str(rows["split"].iloc[0]),
                 classes.get(name),
                 absent,
+                probes[probes["dataset"] == name],
             )
         )
     return found
@@ -95,6 +104,8 @@ def our_cells(place: Place, wanted: Wanted) -> tuple[Cell, ...]:
         )
     if wanted.best_run:
         rows = _best_run(rows, wanted.metrics[0])
+    if PROBE in wanted.metrics:
+        rows = pd.concat([rows, place.probes[place.probes["encoder"] == wanted.encoder]])
     summary = {str(row["metric"]): row for row in summarise(rows, CELL).to_dict("records")}
     return tuple(_cell(summary.get(metric), metric, place, wanted) for metric in wanted.metrics)
 
@@ -121,6 +132,7 @@ def _best_run(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _cell(value: Mapping[Any, Any] | None, metric: str, place: Place, wanted: Wanted) -> Cell:
     if value is None:
         reason = wanted.lacks.get(metric) or place.unlabelled.get(metric)
+        reason = "waits for a linear probe on these features" if metric == PROBE else reason
         return Cell(None, reason=reason, seeds=0)
     return Cell(float(value["mean"]), float(value["std"]), int(value["n_seeds"]))
 

@@ -23,10 +23,15 @@ PIPELINE = ("scan", "selflabel")
 
 @dataclass(frozen=True)
 class Measure:
-    """A pair of columns: our metric, and how the paper calls it."""
+    """A pair of columns: our metric, and how the paper calls it; which of its protocols, if it has several.
+
+    `title` stands over the columns, the name in the paper if not given.
+    """
 
     metric: str
     published: str
+    protocol: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Line:
     `factor`: clusters per class. `metrics`: metrics that stand in for those of the columns. `lacks`: why a
     metric does not exist for this row. `section`: heading. `waits`: what a row without runs waits for.
     `best_run`: the run with the highest value of the first measure in place of the mean. `optional`: left out
-    where there are no runs.
+    where there are neither runs nor published numbers. `variant_on`: the variant on some data sets, by their
+    names in the paper. `suffix`: ending of the published metrics of this row.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +59,8 @@ class Line:
     best_run: bool = False
     optional: bool = False
     compared: bool = True
+    variant_on: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class PaperTable:
     `published_notes` are printed if published numbers are. `per_pretext` are rows for each pretext encoder
     that no other row names, "{}" in a label is its name. `home` is the one data set (its name in the paper)
     that the table is about: it is shown as published even if there are no runs on it, and no other one is.
+    `also_known_as`: what this table calls data sets that have another name in the rest of the paper.
     """
 
     paper: str
@@ -74,6 +83,7 @@ class PaperTable:
     published_notes: tuple[str, ...] = ()
     per_pretext: tuple[Line, ...] = ()
     home: str | None = None
+    also_known_as: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,8 @@ def build_paper_table(
     """
     numbers = published(recipe.paper)
     numbers = numbers[numbers["table"] == recipe.table]
-    known = places(results, classes or {}, published_as or {}, set(numbers["dataset"]))
+    names = {ours: recipe.also_known_as.get(name, name) for ours, name in (published_as or {}).items()}
+    known = places(results, classes or {}, names, set(numbers["dataset"]))
     if recipe.home:
         known = [place for place in known if place.published == recipe.home] or [Place(None, recipe.home)]
     found = [row for place in known for row in _rows_of(place, recipe, numbers, pretext)]
@@ -143,7 +154,8 @@ def _rows_of(
         encoder = find_encoder(place.rows, line.encoders) if line.encoders else start
         ours = _ours(place, line, encoder, wanted)
         filled = any(not cell.empty for cell in ours)
-        if (line.optional and not filled) or (line.method is None and place.published is None):
+        theirs_too = place.published is not None and line.published is not None
+        if (line.optional and not filled and not theirs_too) or not (line.method or place.published):
             continue
         theirs = tuple(_theirs(place, line, measure, numbers, recipe) for measure in recipe.measures)
         found.append(_Found(line, place, _heading(place, line, start), theirs, ours))
@@ -182,7 +194,7 @@ def _ours(place: Place, line: Line, encoder: str | None, wanted: tuple[str, ...]
     asked = Wanted(
         " / ".join(line.labels),
         line.method,
-        line.variant,
+        line.variant_on.get(place.published or "", line.variant),
         encoder,
         line.factor,
         tuple(line.metrics.get(metric, metric) for metric in wanted),
@@ -199,7 +211,11 @@ def _theirs(place: Place, line: Line, measure: Measure, numbers: pd.DataFrame, r
     if line.published is None:
         return Cell(None, reason="a row that the paper does not have", seeds=0)
     rows = numbers[(numbers["dataset"] == place.published) & (numbers["method"] == line.published)]
-    return published_cell(rows, measure.published, f"{recipe.table}, {place.published}, {line.published}")
+    if rows.empty:
+        return Cell(None, reason="not reported in the paper", seeds=0)
+    rows = rows[rows["protocol"] == measure.protocol] if measure.protocol else rows
+    where = f"{recipe.table}, {place.published}, {line.published}"
+    return published_cell(rows, measure.published + line.suffix, where)
 
 
 def _heading(place: Place, line: Line, pretext: str | None) -> str:
@@ -224,8 +240,9 @@ def _columns(measures: tuple[Measure, ...], theirs_shown: bool, ours_shown: bool
     columns = []
     for measure in measures:
         if theirs_shown:
-            slug = measure.published.lower().replace("-", "")
-            header = f"{measure.published} published"
+            title = measure.title or measure.published
+            slug = title.lower().replace("-", "").replace(" ", "_")
+            header = f"{title} published"
             columns.append(Column(header, f"published_{slug}", spread=True, compared=True))
         if ours_shown:
             title = metric_title(measure.metric)

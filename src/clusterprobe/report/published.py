@@ -12,7 +12,12 @@ from clusterprobe.report.tables import Cell
 PAPERS = ("cld", "kmeans_ssl", "mmdc", "scan", "sela")
 """Papers whose numbers are here."""
 
-PAPER_TITLES = {"kmeans_ssl": "KMeansSSL (arXiv 2008.10312)", "scan": "SCAN (arXiv 2005.12320)"}
+PAPER_TITLES = {
+    "kmeans_ssl": "KMeansSSL (arXiv 2008.10312)",
+    "mmdc": "MMDC (arXiv 1912.02678)",
+    "scan": "SCAN (arXiv 2005.12320)",
+    "sela": "SeLa (arXiv 1911.05371)",
+}
 """How tables cite them."""
 
 

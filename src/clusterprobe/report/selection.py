@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from clusterprobe.report.names import NEED_LABELS, NEED_TRAIN_LABELS, is_oracle
+from clusterprobe.report.names import CRITERIA, NEED_LABELS, NEED_TRAIN_LABELS, PROBES, is_oracle
 
 DEFAULT = "default"
 
 
 def clusterings(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of clusterings (neighbour purity has none), on the split that is reported."""
-    rows = results[results["method"].notna()]
+    """Return the rows of clusterings, on the split that is reported; no purity, probes or criteria."""
+    rows = results[results["method"].notna() & ~results["metric"].isin([*PROBES, *CRITERIA])]
     return rows[rows["split"] == rows["dataset"].map(_reported_splits(rows))]
 
 

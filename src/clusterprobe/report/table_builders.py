@@ -11,6 +11,8 @@ import pandas as pd
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
 from clusterprobe.report.confusion_table import build_confusion_table
+from clusterprobe.report.criteria_table import TITLE as CRITERIA
+from clusterprobe.report.criteria_table import build_criteria_table
 from clusterprobe.report.fact_tables import (
     FACT_TABLES,
     FactTable,
@@ -18,9 +20,14 @@ from clusterprobe.report.fact_tables import (
     build_dataset_table,
     build_operation_table,
 )
+from clusterprobe.report.mmdc_tables import MMDC_TABLES
 from clusterprobe.report.names import SUPERVISED, is_oracle, method_title
+from clusterprobe.report.paper_probes import ProbeTable, build_paper_probes
 from clusterprobe.report.paper_tables import PaperTable, build_paper_table
+from clusterprobe.report.probe_table import TITLE as PROBES
+from clusterprobe.report.probe_table import build_probe_table
 from clusterprobe.report.scan_tables import SCAN_TABLES
+from clusterprobe.report.sela_tables import SELA_TABLES
 from clusterprobe.report.selection import (
     abroad,
     at_home,
@@ -82,10 +89,14 @@ RECIPES = {
 }
 """The tables that any experiment can have."""
 
-TABLES: dict[str, Recipe | PaperTable | FactTable] = {
+TABLES: dict[str, Recipe | PaperTable | ProbeTable | FactTable] = {
     **RECIPES,
     "confusions": FactTable(CONFUSIONS),
+    "probes": FactTable(PROBES),
+    "criteria": FactTable(CRITERIA),
     **SCAN_TABLES,
+    **MMDC_TABLES,
+    **SELA_TABLES,
     **FACT_TABLES,
 }
 """Every table by name."""
@@ -129,10 +140,16 @@ def build_table(
     recipe = TABLES[name]
     if name == "confusions":
         return build_confusion_table(name, confusions)
+    if name == "probes":
+        return build_probe_table(name, tidy(results))
+    if name == "criteria":
+        return build_criteria_table(name, tidy(results))
     if name == "scan-table-s1":
         return build_dataset_table(name, facts, published_as)
     if name == "scan-table-s2":
         return build_operation_table(name, operations)
+    if isinstance(recipe, ProbeTable):
+        return build_paper_probes(name, recipe, tidy(results), published_as)
     if isinstance(recipe, PaperTable):
         return build_paper_table(name, recipe, tidy(results), classes, published_as, pretext)
     return _build(name, RECIPES[name], tidy(results), classes or {})

@@ -16,7 +16,7 @@ COMPANION_NOTE = (
     "Largest share: images in the largest cluster. "
     "Chance ACC: the same clusters scored against permuted labels."
 )
-_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi"})
+_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "linear_top1"})
 
 
 @dataclass(frozen=True)

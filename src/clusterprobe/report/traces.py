@@ -28,18 +28,19 @@ def gather_provenance(logs: Path, ids: Iterable[str]) -> dict[str, Any]:
 def dataset_facts(datasets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what the overview says of data sets: images per split, classes, images left out.
 
-    An entry gives `name` (readable), `dataset` (its name in the results, if another), `facts` ({split: path})
-    and, if all images have one, the `side` of the images.
+    An entry gives `name` (readable), `dataset` (its name in the results, if another) and `facts` ({split:
+    path}). The side of the images is that of all splits, None where they differ.
     """
     described = []
     for dataset in datasets:
         facts = {split: read_json(Path(path)) for split, path in dataset["facts"].items()}
         classes = next(iter(facts.values()))["classes"]
+        sides = {fact["side"] for fact in facts.values()}
         described.append(
             {
                 "name": dataset["name"],
                 "dataset": dataset.get("dataset", dataset["name"]),
-                "side": dataset.get("side"),
+                "side": sides.pop() if len(sides) == 1 else None,
                 "splits": {split: fact["rows"] for split, fact in facts.items()},
                 "classes": len(classes) if classes else None,
                 "skipped": sum(len(fact["skipped"]) for fact in facts.values()),

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from clusterprobe.config import paths
+from clusterprobe.config.cells import planned_ids, training_inputs, training_locations
+from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config, read_yaml
 from clusterprobe.config.plan import Plan, make_plan
+from clusterprobe.config.planned import PlannedEncoder
 from clusterprobe.config.targets import report_targets
 
 
@@ -105,4 +109,103 @@ def test_unlabelled_sets_ask_for_label_free_outputs_only() -> None:
     assert [target for target in targets if "/figures/" in target] == [
         "reports/digits/figures/cluster-sizes.pdf",
         "reports/digits/figures/cluster-sizes.png",
+        "reports/digits/figures/prototypes.pdf",
+        "reports/digits/figures/prototypes.png",
     ]
+
+
+def _frozen(**changes: Any) -> dict[str, Any]:
+    """The encoders of the default experiment with one more: SCAN on a frozen body."""
+    encoders = dict(read_yaml(Path("config/config.yaml"))["encoders"])
+    options = {"frozen": True, **changes.pop("options", {})}
+    objective = {"name": "scan", "options": options}
+    return encoders | {"frozen": {**encoders["scan"], "objective": objective, **changes}}
+
+
+def _frozen_plan(**changes: Any) -> tuple[Plan, PlannedEncoder]:
+    """The plan with that encoder and its first seed."""
+    clusterings = [{"method": "kmeans"}, {"method": "scan", "variant": "frozen", "encoders": ["frozen"]}]
+    plan = _plan(encoders=_frozen(**changes), clusterings=clusterings)
+    return plan, next(encoder for encoder in plan.encoders.values() if encoder.name == "frozen")
+
+
+def test_cached_views_take_the_place_of_images() -> None:
+    plan, encoder = _frozen_plan(cached_views=4)
+    assert encoder.cached is not None
+    assert encoder.cached.views.encoder == encoder.cached.plain.encoder == encoder.start
+    files, locations = training_inputs(encoder), training_locations(encoder)
+    assert locations == {}
+    assert files["views"] == [
+        f"data/features/{encoder.cached.views.id}/{encoder.trained_on.id}/train/00000-of-00001.npy"
+    ]
+    assert files["plain"] == paths.shards(encoder.cached.plain, encoder.trained_on, "train")
+    assert encoder.cached.views.id != encoder.cached.plain.id
+    assert {encoder.cached.views.id, encoder.cached.plain.id} <= set(planned_ids(plan))
+
+
+def test_cached_views_are_known_by_number_seed_and_augmentation() -> None:
+    def views(**changes: Any) -> set[str]:
+        plan, _ = _frozen_plan(**changes)
+        return {encoder.cached.views.id for encoder in plan.encoders.values() if encoder.cached is not None}
+
+    four = views(cached_views=4)
+    assert len(four) == 3, "one for each seed"
+    assert views(cached_views=4, epochs=7, batch_size=32) == four
+    assert not views(cached_views=5) & four
+    assert not views(cached_views=4, augmentation=[{"name": "flip"}]) & four
+
+
+def test_an_encoder_without_cached_views_keeps_its_id() -> None:
+    (_, without), (_, null) = _frozen_plan(), _frozen_plan(cached_views=None)
+    assert without.id == null.id
+    assert without.cached is None
+    assert {"views", "plain"}.isdisjoint(training_inputs(without))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": None}, "need `start` and the option `frozen: true`"),
+        ({"options": {"frozen": False}}, "need `start` and the option `frozen: true`"),
+        ({"augmentation": {"weak": []}}, "made by the augmentation `train`"),
+        ({"preprocessing": {"size": 9, "channels": 1, "mean": [0.3], "std": [0.4]}}, "must be the same"),
+        ({"cached_views": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_cached_views_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        _frozen_plan(**{"cached_views": 4, **changes})
+
+
+def test_images_to_choose_by_are_inputs_of_those_that_ask() -> None:
+    (_, plain), (_, asks) = _frozen_plan(), _frozen_plan(options={"selection": "evaluation"})
+    assert training_inputs(asks)["selection_manifest"].endswith("/test.parquet")
+    assert training_locations(asks)["selection_location"].endswith("/test.source.json")
+    _, cached = _frozen_plan(options={"selection": "evaluation"}, cached_views=2)
+    assert "/test/" in training_inputs(cached)["selection_plain"][0]
+    assert not [name for name in training_inputs(plain) if "selection" in name]
+    assert set(training_locations(plain)) == {"location"}
+
+
+def test_without_an_evaluation_split_nothing_can_be_chosen_by_it() -> None:
+    datasets = {"mine": {"kind": "folder", "splits": {"train": "x"}}}
+    encoders = _frozen(options={"selection": "evaluation"})
+    runs = [{"method": "scan", "encoders": ["frozen"]}]
+    with pytest.raises(UserError, match=r"frozen.objective.options.selection: mine has only its train split"):
+        _plan(datasets=datasets, fit=["mine"], transfer={}, encoders=encoders, clusterings=runs)
+
+
+@pytest.mark.parametrize(
+    ("splits", "evaluation"),
+    [
+        (["train", "test"], "test"),
+        (["train", "val"], "val"),
+        (["train", "test", "unlabeled"], "test"),
+        (["train", "field"], "field"),
+        (["train"], None),
+    ],
+)
+def test_the_split_that_is_looked_at(splits: list[str], evaluation: str | None) -> None:
+    datasets = {"mine": {"kind": "folder", "splits": {split: split for split in splits}}}
+    plan = _plan(datasets=datasets, fit=["mine"], transfer={}, clusterings=[{"method": "kmeans"}])
+    assert plan.dataset("mine").evaluation_split == evaluation

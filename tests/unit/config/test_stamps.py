@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from clusterprobe.config.datasets import FolderDataset, ParquetDataset
-from clusterprobe.config.stamps import location_stamp
+from clusterprobe.config.stamps import absent_places, location_stamp
 
 
 def test_a_new_picture_in_a_class_folder_changes_the_stamp(tmp_path: Path) -> None:
@@ -17,8 +17,29 @@ def test_a_new_picture_in_a_class_folder_changes_the_stamp(tmp_path: Path) -> No
     assert location_stamp(dataset) != before
 
 
+def test_of_some_classes_only_their_folders_count(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    dataset = FolderDataset(kind="folder", path=str(tmp_path), classes=["cats"])
+    before = location_stamp(dataset)
+    (tmp_path / "dogs").mkdir()
+    assert location_stamp(dataset) == before
+    os.utime(tmp_path / "cats", (1, 1))
+    assert location_stamp(dataset) != before
+
+
 def test_a_new_parquet_file_changes_the_stamp_and_a_missing_one_is_no_error(tmp_path: Path) -> None:
     dataset = ParquetDataset(kind="parquet", splits={"train": str(tmp_path / "x.parquet")})
     before = location_stamp(dataset)
     (tmp_path / "x.parquet").write_bytes(b"x")
     assert location_stamp(dataset) != before
+
+
+def test_what_an_unmounted_disk_leaves_is_absent(tmp_path: Path) -> None:
+    folder = FolderDataset(kind="folder", path=str(tmp_path / "disk"))
+    files = ParquetDataset(kind="parquet", splits={"train": str(tmp_path / "disk" / "x.parquet")})
+    for make in (lambda: None, (tmp_path / "disk").mkdir):
+        make()
+        assert absent_places(folder) == [str(tmp_path / "disk")]
+        assert absent_places(files) == [str(tmp_path / "disk" / "x.parquet")]
+    (tmp_path / "disk" / "x.parquet").touch()
+    assert absent_places(folder) == absent_places(files) == []

@@ -5,14 +5,17 @@ import time
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torchvision.transforms import functional as reference
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.images.augment import STEPS, Augmentation
+from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.images.augment import STEPS, Augmentation, CentreCrop
 
 RANDOM = {
     "strong": {"operations": 4},
     "random-resized-crop": {"scale": [0.2, 0.8]},
+    "crop": {"sides": [0.4, 0.7]},
     "flip": {"p": 0.5, "vertical": 0.5},
     "affine": {"degrees": 30, "translate": 0.1, "scale": [0.8, 1.2], "shear": 0.2},
     "colour-jitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
@@ -25,6 +28,7 @@ RANDOM = {
 IDENTITY = {
     "strong": {"operations": 0},
     "random-resized-crop": {"scale": [1, 1], "ratio": [1, 1]},
+    "crop": {"sides": [1]},
     "flip": {"p": 0.0},
     "affine": {},
     "colour-jitter": {},
@@ -128,6 +132,33 @@ def test_crops_have_the_areas_and_ratios_asked_for_and_stay_inside():
     assert (y.abs() + height <= 1 + 1e-5).all()
     assert abs(x.mean()) < 0.02
     assert ratio.log().std() > 0.1
+
+
+def test_square_crops_have_one_of_the_sides_and_lie_anywhere_inside():
+    drawn = STEPS["crop"](sides=[0.25, 0.75]).draw(4000, generator())
+    assert torch.equal(drawn[:, 0], drawn[:, 1])
+    assert set(drawn[:, 0].tolist()) == {0.25, 0.75}
+    assert (drawn[:, 0] == 0.25).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    for side in (0.25, 0.75):
+        centres = drawn[drawn[:, 0] == side][:, 2:]
+        assert centres.abs().max() <= 1 - side
+        assert centres.std().item() == pytest.approx((1 - side) / 3**0.5, rel=0.05)
+    batch = image(1, 8)[None]
+    shown = apply_one("crop", [0.5, 0.5, -0.5, 0.5], batch, sides=[0.5])
+    expected = F.interpolate(batch[..., 4:, :4], size=8, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(shown[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("side", [12, 13, 15, 16])
+def test_the_centre_is_the_one_that_preprocessing_cuts_out(side):
+    pixels = (image(3, side) * 255).round().to(torch.uint8)
+    picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
+    preprocessing = Preprocessing.from_dict(
+        {"size": 12, "resize": side, "mean": [0.5] * 3, "std": [0.25] * 3}
+    )
+    whole = torch.from_numpy(preprocessing.uncropped().apply(picture))[None]
+    assert torch.equal(whole[0], pixels)
+    assert torch.equal(CentreCrop(12).apply(whole, ()), torch.from_numpy(preprocessing.apply(picture))[None])
 
 
 def test_geometric_steps_in_one_resampling_equal_one_after_the_other():

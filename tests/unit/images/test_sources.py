@@ -62,9 +62,19 @@ def test_files_are_the_same_twice_and_only_the_source_knows_the_place(tmp_path):
         "classes": ["cat", "dog"],
         "rows": 24,
         "labelled": 24,
+        "side": 9,
         "content": read_manifest(tmp_path / "here out" / "train.parquet").content,
         "skipped": [],
     }
+
+
+@pytest.mark.parametrize("verify", ["decode", "header"])
+def test_the_side_is_that_of_squares_of_one_size(tmp_path, verify):
+    root = pictures(tmp_path / "images", 2)
+    assert index_dataset(definition(root, verify=verify), "pets").sides == {"train": 9}
+    for size in ((9, 8), (8, 8)):
+        Image.new("L", size).save(root / "dog" / "more.png")
+        assert index_dataset(definition(root, verify=verify), "pets").sides == {"train": None}
 
 
 def test_unlabelled_data_sets_have_no_classes_and_may_not_claim_any(tmp_path):

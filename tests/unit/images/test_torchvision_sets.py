@@ -143,3 +143,32 @@ def test_a_broken_image_is_named(monkeypatch):
     listed = list_torchvision(register(monkeypatch, BrokenSet))
     with pytest.raises(UserError, match=r"BrokenSet \(all\) in .*somewhere, image 3: cannot be decoded"):
         listed.splits["train"].source.read("3")
+
+
+class FetchedSet(OneSet):
+    """A set that can fetch its files."""
+
+    def __init__(self, root: str, download: bool = False) -> None:
+        super().__init__(root)
+        files = Path(root) / "files"
+        if download and not files.exists():
+            files.write_text("once")
+        if not files.exists():
+            raise RuntimeError("not found")
+
+
+def test_files_are_downloaded_into_a_new_folder_where_that_is_asked_for(monkeypatch, tmp_path):
+    definition = register(monkeypatch, FetchedSet) | {"root": str(tmp_path / "new" / "root")}
+    with pytest.raises(UserError, match="not found"):
+        list_torchvision(definition)
+    assert not (tmp_path / "new").exists()
+    listed = list_torchvision({**definition, "download": True})
+    assert (tmp_path / "new" / "root" / "files").read_text() == "once"
+    assert listed.record == list_torchvision(definition).record
+
+
+def test_a_place_that_cannot_be_made_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    definition = register(monkeypatch, FetchedSet) | {"root": str(tmp_path / "file" / "root")}
+    with pytest.raises(UserError, match=r"cannot make .*file/root .*: set 'root' to another folder"):
+        list_torchvision({**definition, "download": True})

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from clusterprobe.report.paper import compile_paper
+from clusterprobe.report.table_formats import render
+from clusterprobe.report.tables import Table
 
 CLASSES = {"digits": 10, "digits-shifted": 10}
 LEVELS = {"pixels": 0.66, "untrained network": 0.48, "SimCLR": 0.83, "SimCLR + CLD": 0.86}
@@ -30,6 +36,28 @@ SCAN_LEVELS = {
     ("simclr", "selflabel", "threshold-0.95"): 0.945,
     ("supervised", "linear", "default"): 0.985,
 }
+MMDC_LEVELS = {
+    ("pixels", "kmeans", "default"): 0.75,
+    ("MMDC", "mmdc", "default"): 0.95,
+    ("MMDC", "mmdc", "rotation"): 0.92,
+    ("MMDC", "mmdc", "sobel"): 0.90,
+    ("MMDC", "mmdc", "sobel-rotation"): 0.89,
+    ("MMDC", "mmdc", "no-rotation"): 0.88,
+    ("MMDC", "mmdc", "sobel-no-rotation"): 0.87,
+    ("MMDC", "mmdc", "refined"): 0.96,
+    ("MMDC", "mmdc", "before-refinement"): 0.93,
+    ("MMDC", "mmdc", "kmeans-from-start"): 0.70,
+    ("MMDC", "mmdc", "sigma-0.1"): 0.94,
+    ("MMDC", "mmdc", "sigma-0.3"): 0.93,
+    ("MMDC", "mmdc", "dimensions-5"): 0.86,
+    ("MMDC", "mmdc", "dimensions-20"): 0.91,
+    ("MMDC", "mmdc", "views-2"): 0.955,
+    ("MMDC", "kmeans", "default"): 0.94,
+    ("NAT", "kmeans", "default"): 0.60,
+    ("RotNet", "kmeans", "default"): 0.50,
+    ("NAT-RotNet", "kmeans", "default"): 0.65,
+    ("ImageNet labels", "kmeans", "default"): 0.70,
+}
 METHOD_GAIN = {"kmeans": 0.0, "spherical-kmeans": 0.01, "scan": 0.06}
 
 
@@ -49,9 +77,22 @@ def make_results(seeds: int = 3) -> pd.DataFrame:
 
 def make_scan_results(seeds: int = 5) -> pd.DataFrame:
     """Return results like those of digits-all: SCAN, self-labelling, their variants, a supervised row."""
+    return make_variants(SCAN_LEVELS, seeds)
+
+
+def make_mmdc_results(seeds: int = 3) -> pd.DataFrame:
+    """Return results of MMDC with its variants, of k-means on features beside it, and of linear probes."""
+    results = make_variants(MMDC_LEVELS, seeds)
+    rows = results[(results["method"] == "kmeans") & (results["metric"] == "acc")]
+    probes = rows.assign(method="linear", metric="linear_top1", k=None, value=rows["value"] + 0.03)
+    return pd.concat([results, probes.assign(run="probe-" + rows["run"])], ignore_index=True)
+
+
+def make_variants(levels: dict[tuple[str, str, str], float], seeds: int) -> pd.DataFrame:
+    """Return results of encoders, methods and variants about their levels of accuracy."""
     draw = np.random.default_rng(1)
     rows: list[dict[str, Any]] = []
-    for (encoder, method, variant), level in SCAN_LEVELS.items():
+    for (encoder, method, variant), level in levels.items():
         for seed in range(seeds):
             k = 20 if variant == "over-clustering" else 10
             cell = {"encoder": encoder, "method": method, "variant": variant, "k": k, "seed": seed}
@@ -73,6 +114,12 @@ def _scan_results() -> pd.DataFrame:
 def scan_results(_scan_results: pd.DataFrame) -> pd.DataFrame:
     """Results of SCAN on the digits, five seeds, free to be changed."""
     return _scan_results.copy()
+
+
+@pytest.fixture
+def mmdc_results() -> pd.DataFrame:
+    """Results of MMDC on the digits, three seeds."""
+    return make_mmdc_results()
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +195,19 @@ def _row(cell: dict[str, Any], metric: str, value: float) -> dict[str, Any]:
         "n": 360,
     }
     return fixed | cell | {"metric": metric, "value": value}
+
+
+@pytest.fixture
+def compiles_alone(tmp_path: Path) -> Callable[[Table], bool]:
+    """Says whether the LaTeX of a table makes a PDF in a minimal document; skips where there is no LaTeX."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+
+    def compiles(table: Table) -> bool:
+        (tmp_path / "table.tex").write_text(render(table).tex, encoding="utf-8")
+        document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
+        (tmp_path / "alone.tex").write_text(document, encoding="utf-8")
+        compile_paper(tmp_path / "alone.tex", tmp_path / "alone.pdf")
+        return (tmp_path / "alone.pdf").read_bytes().startswith(b"%PDF")
+
+    return compiles

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.table_builders import build_table
 from clusterprobe.report.table_formats import render
-from clusterprobe.report.tables import check
+from clusterprobe.report.tables import Table, check
 
 RUNS: list[dict[str, Any]] = [
     {
@@ -31,6 +32,11 @@ def test_pairs_stand_under_their_run() -> None:
     assert [cell.mean for cell in rows[0].cells] == [12, 0.24]
     assert without[0].cells[0].reason == "every image is in a cluster of its class"
     assert "24.0" in render(table).tex
+
+
+@pytest.mark.latex
+def test_it_compiles_alone(compiles_alone: Callable[[Table], bool]) -> None:
+    assert compiles_alone(build_table("confusions", pd.DataFrame(), confusions=RUNS))
 
 
 def test_no_runs_are_an_error() -> None:

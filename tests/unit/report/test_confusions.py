@@ -83,3 +83,28 @@ def test_confusion_is_annotated_up_to_fifteen_classes(classes: int, annotated: b
 def test_counts_without_an_image_are_an_error() -> None:
     with pytest.raises(UserError, match="no image"):
         draw_figure("confusion", pd.DataFrame(np.zeros((3, 3))))
+
+
+def test_rows_are_the_images_and_add_up_however_many_there_are() -> None:
+    """An unbalanced set tells the axes apart: the shares are those of the images of a class."""
+    frame = pd.DataFrame([[90, 10], [2, 2]], index=pd.Index(["cat", "car"]), columns=pd.Index(["cat", "car"]))
+    axes = draw_figure("confusion", frame).axes[0]
+    np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), [[0.9, 0.1], [0.5, 0.5]])
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("class of the image", "class of the cluster")
+
+
+def test_superclasses_are_summed_to_a_matrix_of_their_own() -> None:
+    frame = counts(["cat", "car", "tree", "dog"])
+    frame.loc["tree", "dog"] = 5
+    frame.attrs = {"superclasses": ANIMALS, "title": "SCAN"}
+    axes = draw_figure("superclass-confusion", frame).axes[0]
+    shown = np.asarray(axes.images[0].get_array())
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["animal", "vehicle", "other"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["animal", "vehicle", "other"]
+    np.testing.assert_allclose(shown, [[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
+    assert axes.get_ylabel() == "superclass of the image"
+
+
+def test_without_superclasses_there_is_no_matrix_of_them() -> None:
+    with pytest.raises(UserError, match="give the data set its `superclasses`"):
+        draw_figure("superclass-confusion", counts(["cat", "dog"]))

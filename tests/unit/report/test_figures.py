@@ -16,24 +16,39 @@ from clusterprobe.report.paper import write_paper
 from clusterprobe.report.style import PAGE_WIDTH
 
 
-def frame_for(name: str, results: pd.DataFrame, scan_results: pd.DataFrame) -> pd.DataFrame:
+def frame_for(
+    name: str, results: pd.DataFrame, scan_results: pd.DataFrame, mmdc_results: pd.DataFrame
+) -> pd.DataFrame:
     if FIGURES[name].data == "results":
-        return scan_results if name.startswith("scan-") else results
+        return {"scan": scan_results, "mmdc": mmdc_results}.get(name.split("-")[0], results)
     draw = np.random.default_rng(0)
     if FIGURES[name].data == "prototypes":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(12)]
         return pd.DataFrame({"cluster": range(12), "image": images})
     if FIGURES[name].data == "histories":
         rows = [
-            ("SimCLR", seed, epoch, "loss", draw.normal(1 / epoch))
+            ("SimCLR", seed, epoch, "squared_distance", draw.normal(1 / epoch))
             for seed in range(3)
             for epoch in range(1, 9)
         ]
         return pd.DataFrame(rows, columns=["encoder", "encoder_seed", "epoch", "name", "value"])
+    if FIGURES[name].data == "entropies":
+        return pd.DataFrame({"encoder": ["SeLa"] * 30, "entropy": draw.random(30)})
+    if FIGURES[name].data == "agreements":
+        places = [(seed, number) for seed in range(3) for number in range(5)]
+        values = [("SeLa", seed, number, "classes", draw.random()) for seed, number in places]
+        columns = ["encoder", "encoder_seed", "relabelling", "against", "value"]
+        return pd.DataFrame(values, columns=columns)
+    if FIGURES[name].data == "filters":
+        images = [draw.integers(0, 256, (3, 3), dtype=np.uint8) for _ in range(20)]
+        return pd.DataFrame({"image": pd.Series(images, dtype=object)})
     if FIGURES[name].data == "counts":
         counts = np.diag(draw.integers(20, 36, 10)) + draw.poisson(1, (10, 10))
         names = [f"class {number}" for number in range(10)]
-        return pd.DataFrame(counts, index=pd.Index(names), columns=pd.Index(names))
+        frame = pd.DataFrame(counts, index=pd.Index(names), columns=pd.Index(names))
+        if name == "superclass-confusion":
+            frame.attrs["superclasses"] = {word: f"group {place % 3}" for place, word in enumerate(names)}
+        return frame
     parts = [
         pd.DataFrame(
             {"encoder": encoder, "encoder_seed": None, "seed": seed, "cluster": draw.integers(0, 10, 200)}
@@ -50,9 +65,13 @@ def drawn(figure: Figure) -> int:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_draws_and_saves_the_same_bytes_twice(
-    name: str, results: pd.DataFrame, scan_results: pd.DataFrame, tmp_path: Path
+    name: str,
+    results: pd.DataFrame,
+    scan_results: pd.DataFrame,
+    mmdc_results: pd.DataFrame,
+    tmp_path: Path,
 ) -> None:
-    data = frame_for(name, results, scan_results)
+    data = frame_for(name, results, scan_results, mmdc_results)
     for run in ("first", "second"):
         figure = draw_figure(name, data)
         assert drawn(figure) > 0

@@ -8,9 +8,12 @@ from clusterprobe.store.atomic import write_json
 
 
 def test_facts_keep_the_name_in_the_results_beside_the_title(tmp_path: Path) -> None:
-    write_json(tmp_path / "train.json", {"rows": 7, "classes": ["a", "b"], "skipped": [1]})
-    entry = {"name": "Handwritten digits", "facts": {"train": str(tmp_path / "train.json")}}
-    titled, plain = dataset_facts([entry | {"dataset": "digits", "side": 8}, entry])
+    fact = {"rows": 7, "classes": ["a", "b"], "skipped": [1], "side": 8}
+    for split, changes in (("train", {}), ("test", {"side": 9})):
+        write_json(tmp_path / f"{split}.json", fact | changes)
+    facts = {split: str(tmp_path / f"{split}.json") for split in ("train", "test")}
+    entry = {"name": "Handwritten digits", "facts": {"train": facts["train"]}}
+    titled, plain = dataset_facts([entry | {"dataset": "digits"}, entry | {"facts": facts}])
     assert (titled["name"], titled["dataset"], titled["side"]) == ("Handwritten digits", "digits", 8)
     assert (titled["splits"], titled["classes"], titled["skipped"]) == ({"train": 7}, 2, 1)
     assert (plain["dataset"], plain["side"]) == ("Handwritten digits", None)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from clusterprobe.config.cells import shown_run
+from clusterprobe.config.datasets import Dataset, dataset_identity, indexing_definition
+from clusterprobe.config.loading import load_config
+from clusterprobe.config.plan import make_plan
+
+KINDS: TypeAdapter[Any] = TypeAdapter(Dataset)
+GROUPS = {"cat": "animal", "car": "vehicle"}
+
+
+def folder(**keys: Any) -> Any:
+    return KINDS.validate_python({"kind": "folder", "path": "images", **keys})
+
+
+def test_classes_and_superclass_labels_make_another_data_set() -> None:
+    labels = {"superclasses": GROUPS, "labels": "superclasses"}
+    turned = labels | {"superclasses": dict(reversed(GROUPS.items()))}
+    sets = [folder(), folder(classes=["cat"]), folder(classes=["dog"]), folder(**labels), folder(**turned)]
+    identities = [str(dataset_identity(each)) for each in sets]
+    assert len(set(identities)) == len(sets)
+
+
+def test_what_orders_results_makes_no_other_data_set_and_is_not_indexed() -> None:
+    ordered = folder(superclasses=GROUPS)
+    assert ordered.class_order == GROUPS
+    assert dataset_identity(ordered) == dataset_identity(folder())
+    assert indexing_definition(ordered) == indexing_definition(folder())
+    assert folder(superclasses=GROUPS, labels="superclasses").class_order == {}
+
+
+def test_figures_are_told_what_orders_results() -> None:
+    preprocessing = {"size": 8, "mean": [0.0] * 3, "std": [1.0] * 3}
+    values = {
+        "name": "things",
+        "datasets": {"things": {"kind": "folder", "path": "images", "superclasses": GROUPS}},
+        "fit": ["things"],
+        "encoders": {"pixels": {"kind": "pixels", "preprocessing": preprocessing}},
+        "clusterings": [{"method": "kmeans"}],
+    }
+    plan = make_plan(load_config(values, Path("config")))
+    [run] = plan.runs.values()
+    assert shown_run(plan, run)["superclasses"] == GROUPS
+
+
+def test_the_content_of_a_list_counts_not_its_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("class\ncat\n")
+    one, two = (folder(classes=str(tmp_path / f"{name}.csv")) for name in ("one", "two"))
+    assert dataset_identity(one) == dataset_identity(two) == dataset_identity(folder(classes=["cat"]))
+    (tmp_path / "two.csv").write_text("class\ndog\n")
+    assert dataset_identity(folder(classes=str(tmp_path / "two.csv"))) != dataset_identity(one)
+
+
+def test_the_words_of_a_torchvision_set_for_its_splits_are_no_places() -> None:
+    stl = {"kind": "torchvision", "name": "STL10", "root": "here"}
+    both = [
+        KINDS.validate_python({**stl, "splits": {"train": word}}) for word in ("train", "train+unlabeled")
+    ]
+    assert dataset_identity(both[0]) != dataset_identity(both[1])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"classes": []}, "at least 1 item"),
+        ({"classes": ["cat", "cat"]}, "names one class twice"),
+        ({"classes": 3}, "valid list"),
+        ({"classes": "imagenet-51"}, "did you mean 'imagenet-50'"),
+        ({"labels": "superclasses"}, "needs `superclasses`"),
+    ],
+)
+def test_mistakes_are_named(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        folder(**keys)

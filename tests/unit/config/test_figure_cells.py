@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.config.figure_cells import (
+    prototypes_cell,
+    prototypes_inputs,
+    prototypes_run,
+    swept_defaults,
+    variant_histories,
+)
+from clusterprobe.config.loading import load_config, read_yaml
+from clusterprobe.config.plan import Plan, make_plan
+
+
+def _plan(**changes: Any) -> Plan:
+    values = read_yaml(Path("config/config.yaml")) | changes
+    return make_plan(load_config(values, Path("config")))
+
+
+@pytest.mark.parametrize(
+    ("figure", "method", "encoder"),
+    [
+        ("prototypes", "selflabel", "selflabel"),
+        ("prototypes-scan", "scan", "scan"),
+        ("prototypes-kmeans", "kmeans", "simclr"),
+    ],
+)
+def test_prototypes_are_of_the_last_default_run(figure: str, method: str, encoder: str) -> None:
+    run = prototypes_run(_plan(), figure)
+    assert (run.method, run.variant, run.network) == (method, "default", encoder)
+
+
+def test_prototypes_of_a_method_that_is_not_run_are_a_mistake() -> None:
+    with pytest.raises(UserError, match="no clustering by 'sela'"):
+        prototypes_run(_plan(), "prototypes-sela")
+
+
+def test_heads_need_their_network_and_centres_none() -> None:
+    plan = _plan()
+    head, centres = (prototypes_run(plan, f"prototypes-{name}") for name in ("scan", "kmeans"))
+    network = f"data/encoders/{head.members[0].features.encoder.id}"
+    assert prototypes_cell(plan, head)["network"] == network
+    assert f"{network}/heads.safetensors" in prototypes_inputs(plan, head)
+    assert prototypes_cell(plan, centres)["network"] is None
+    assert not [file for file in prototypes_inputs(plan, centres) if "encoders" in file]
+    assert prototypes_cell(plan, centres)["seed"] == 0
+
+
+def _with(name: str, key: str, value: Any) -> Mapping[str, Any]:
+    """The default encoders, one of them with another value."""
+    encoders = read_yaml(Path("config/config.yaml"))["encoders"]
+    return encoders | {name: encoders[name] | {key: value}}
+
+
+def test_defaults_of_ablations_have_the_value_of_the_configuration() -> None:
+    plan = _plan()
+    assert swept_defaults(plan, "scan-neighbours") == {"default_neighbours": 20}
+    assert swept_defaults(plan, "scan-threshold") == {"default_threshold": 0.95}
+    assert swept_defaults(plan, "k-sweep") == {}
+
+
+def test_an_option_limits_the_neighbours_that_are_mined() -> None:
+    limited = _with("scan", "objective", {"name": "scan", "options": {"neighbours": 5}})
+    assert swept_defaults(_plan(encoders=limited), "scan-neighbours") == {"default_neighbours": 5}
+    augmented = _with("scan", "objective", {"name": "scan", "options": {"neighbours": 0}})
+    assert swept_defaults(_plan(encoders=augmented), "scan-neighbours") == {"default_neighbours": 0}
+
+
+def test_what_the_configuration_does_not_say_is_not_known() -> None:
+    silent = _with("selflabel", "objective", {"name": "selflabel"})
+    assert swept_defaults(_plan(encoders=silent), "scan-threshold") == {}
+    without = [{"method": "kmeans"}]
+    assert swept_defaults(_plan(clusterings=without), "scan-neighbours") == {}
+
+
+def test_defaults_that_disagree_have_no_place() -> None:
+    encoders = read_yaml(Path("config/config.yaml"))["encoders"]
+    both = encoders | {"other": encoders["scan"] | {"neighbours": {"k": 7}}}
+    runs = [{"method": "scan", "encoders": ["scan", "other"]}]
+    assert swept_defaults(_plan(encoders=both, clusterings=runs), "scan-neighbours") == {}
+
+
+def test_histories_of_a_method_go_by_the_names_of_its_variants() -> None:
+    histories = variant_histories(
+        make_plan(load_config(read_yaml(Path("config/digits-all.yaml")), Path("config"))), "mmdc"
+    )
+    found: dict[str, list[int]] = {}
+    for history in histories:
+        found.setdefault(history["encoder"], []).append(history["encoder_seed"])
+    assert found["default"] == [0, 1, 2, 3, 4]
+    assert found["refined"] == [0, 1, 2]
+    assert len({history["log"] for history in histories}) == len(histories)
