@@ -42,6 +42,7 @@ rule evaluate_neighbours:
     params:
         columns=lambda w: cells.neighbour_columns(mined(w)),
         purity_at=PLAN.config.neighbours.purity_at,
+        approximate=lambda w: mined(w).approximate,
         code=digest("evaluate_neighbours.py"),
     script:
         "../scripts/evaluate_neighbours.py"

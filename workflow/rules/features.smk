@@ -99,6 +99,7 @@ rule mine_neighbours:
     params:
         k=lambda w: mined(w).k,
         oracle=lambda w: mined(w).oracle,
+        approximate=lambda w: mined(w).approximate,
         code=digest("mine_neighbours.py"),
     script:
         "../scripts/mine_neighbours.py"

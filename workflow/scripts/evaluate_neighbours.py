@@ -11,7 +11,8 @@ from clusterprobe.store.tables import results_table, write_table
 
 with job(snakemake):
     labels = read_manifest(Path(snakemake.input.manifest)).labels
-    neighbours = load_arrays(Path(snakemake.input.neighbours))["neighbours"]
-    purity = neighbour_purity(neighbours, labels, snakemake.params.purity_at)
-    rows = neighbour_rows(snakemake.params.columns, purity, labels)
+    mined = load_arrays(Path(snakemake.input.neighbours))
+    purity = neighbour_purity(mined["neighbours"], labels, snakemake.params.purity_at)
+    recall = float(mined["recall"]) if snakemake.params.approximate else None
+    rows = neighbour_rows(snakemake.params.columns, purity, labels, recall)
     write_table(Path(snakemake.output[0]), results_table(rows))

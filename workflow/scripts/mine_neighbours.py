@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clusterprobe.cluster.neighbours import mine_neighbours
+from clusterprobe.cluster.neighbours import mine_approximate_neighbours, mine_neighbours
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.runs.oracle import true_neighbours
 from clusterprobe.store.arrays import save_arrays
@@ -11,8 +11,11 @@ from clusterprobe.store.jobs import job
 
 with job(snakemake):
     rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input.shards])
-    neighbours = mine_neighbours(rows, snakemake.params.k)
+    if snakemake.params.approximate:
+        neighbours, recall = mine_approximate_neighbours(rows, snakemake.params.k)
+    else:
+        neighbours, recall = mine_neighbours(rows, snakemake.params.k), 1.0
     if snakemake.params.oracle:
         neighbours = true_neighbours(neighbours, read_manifest(Path(snakemake.input.labels)).labels)
-    found = {"neighbours": neighbours, "space": rows.space, "content": rows.content}
+    found = {"neighbours": neighbours, "recall": recall, "space": rows.space, "content": rows.content}
     save_arrays(Path(snakemake.output[0]), found)

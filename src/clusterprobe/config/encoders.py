@@ -167,6 +167,7 @@ class StartNeighbours(Strict):
         "pooled", description="tensor of `start` that they are mined on: pooled, or head:NAME"
     )
     oracle: bool = Field(False, description="remove false neighbours by label: an upper bound, no method")
+    approximate: bool = Field(False, description="search near cells only, as `neighbours.approximate`")
 
 
 class TrainedEncoder(_Encoder):

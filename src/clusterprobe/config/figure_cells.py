@@ -49,7 +49,7 @@ def prototypes_inputs(plan: Plan, run: Run) -> list[str]:
 
 
 def variant_histories(plan: Plan, method: str) -> list[dict[str, Any]]:
-    """Return every training of a method, under the names of its variants, and where its history lies."""
+    """Return every training of a method on the first data set by its variant, and where its history lies."""
     return [
         {
             "encoder": run.variant,
@@ -57,7 +57,7 @@ def variant_histories(plan: Plan, method: str) -> list[dict[str, Any]]:
             "log": f"data/encoders/{member.features.encoder.id}/training.jsonl",
         }
         for run in plan.runs.values()
-        if run.method == method
+        if (run.method, run.dataset.name) == (method, plan.config.fit[0])
         for member in run.members
     ]
 

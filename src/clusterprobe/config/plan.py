@@ -201,9 +201,10 @@ def _neighbours(
     plan: Plan, start: PlannedEncoder, dataset: PlannedDataset, settings: StartNeighbours
 ) -> Neighbours:
     features = planned_features(plan, start, settings.output)
-    what = {"features": features.id, "k": settings.k, "oracle": settings.oracle}
+    what: dict[str, object] = {"features": features.id, "k": settings.k, "oracle": settings.oracle}
+    what |= {"approximate": True} if settings.approximate else {}
     neighbours_id = identity(f"neighbours-k{settings.k}{'-oracle' if settings.oracle else ''}", what)
-    mined = Neighbours(neighbours_id, features, dataset, settings.k, settings.oracle)
+    mined = Neighbours(neighbours_id, features, dataset, settings.k, settings.oracle, settings.approximate)
     return plan.neighbours.setdefault(f"{neighbours_id}/{dataset.id}", mined)
 
 
@@ -212,9 +213,8 @@ def _add_purity(plan: Plan, features: Features, dataset: PlannedDataset) -> None
     settings = plan.config.neighbours
     if (features.encoder.seed or 0) >= settings.encoder_seeds:
         return
-    mined = _neighbours(
-        plan, features.encoder, dataset, StartNeighbours(k=settings.k, output=features.output)
-    )
+    wanted = StartNeighbours(k=settings.k, output=features.output, approximate=settings.approximate)
+    mined = _neighbours(plan, features.encoder, dataset, wanted)
     plan.purity[f"{mined.id}/{dataset.id}"] = mined
 
 

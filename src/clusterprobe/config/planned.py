@@ -107,6 +107,7 @@ class Neighbours:
     dataset: PlannedDataset
     k: int
     oracle: bool = False
+    approximate: bool = False
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,13 @@ def _check(block: SeedClusters, manifest: Manifest, path: Path) -> None:
 
 
 def neighbour_rows(
-    columns: Mapping[str, Any], purity: Mapping[int, float], labels: np.ndarray[Any, Any]
+    columns: Mapping[str, Any],
+    purity: Mapping[int, float],
+    labels: np.ndarray[Any, Any],
+    recall: float | None = None,
 ) -> list[Row]:
-    """Return one row for the purity at each number of neighbours."""
+    """Return one row for the purity at each number of neighbours, and one for the recall if it is known."""
     n = int((labels >= 0).sum())
-    return [
-        dict(columns) | {"metric": f"neighbour_purity@{k}", "value": value, "n": n}
-        for k, value in sorted(purity.items())
-    ]
+    found = [] if recall is None else [("neighbour_recall", recall, len(labels))]
+    found += [(f"neighbour_purity@{k}", value, n) for k, value in sorted(purity.items())]
+    return [dict(columns) | {"metric": metric, "value": value, "n": count} for metric, value, count in found]

@@ -24,6 +24,10 @@ Point = tuple[float | str, bool]
 """The value of a variant, "default" if it is not known, and whether it is an oracle."""
 
 _LOGGED = ("squared_distance", "swapped", "rotation_accuracy")
+_COURSES = (
+    *("default", "rotation", "no-rotation", "sobel", "sobel-rotation", "sobel-no-rotation"),
+    *("refined", "kmeans-from-start"),
+)
 _ORACLE = "oracle: false neighbours removed by label"
 
 
@@ -75,8 +79,8 @@ def mmdc_views(results: pd.DataFrame) -> Figure:
 
 
 def mmdc_training(histories: pd.DataFrame) -> Figure:
-    """Draw the course of the trainings of MMDC, one line for each variant; see `training_curves`."""
-    shown = histories[histories["name"].isin(_LOGGED)]
+    """Draw the course of the trainings of MMDC, one line for each variant of its tasks and its refinement."""
+    shown = histories[histories["name"].isin(_LOGGED) & histories["encoder"].isin(_COURSES)]
     if shown.empty:
         raise UserError("figure 'mmdc-training' has nothing to draw: there is no run of mmdc; leave it out")
     return training_curves(shown)

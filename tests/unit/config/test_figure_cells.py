@@ -37,8 +37,8 @@ def test_prototypes_are_of_the_last_default_run(figure: str, method: str, encode
 
 
 def test_prototypes_of_a_method_that_is_not_run_are_a_mistake() -> None:
-    with pytest.raises(UserError, match="no clustering by 'sela'"):
-        prototypes_run(_plan(), "prototypes-sela")
+    with pytest.raises(UserError, match="no clustering by 'linear'"):
+        prototypes_run(_plan(), "prototypes-linear")
 
 
 def test_heads_need_their_network_and_centres_none() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config, read_yaml
+from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.plan import Plan, make_plan
 from clusterprobe.config.probe_cells import probing_cell, probing_inputs, scoring_cell, scoring_inputs
 from clusterprobe.config.targets import tables
@@ -17,7 +18,7 @@ VIEWS = [{"name": "gaussian-noise", "sigma": 0.1}]
 
 
 def _plan(**changes: Any) -> Plan:
-    values = read_yaml(Path("config/config.yaml")) | changes
+    values = read_yaml(Path("config/config.yaml")) | {"seeds": 3} | changes
     return make_plan(load_config(values, Path("config")))
 
 
@@ -33,7 +34,7 @@ def test_a_probe_is_planned_for_every_encoder_and_share_of_labels() -> None:
     found = {(probe.method, probe.encoder, probe.variant) for probe in plan.probes.values()}
     assert found == {
         (method, encoder, variant)
-        for encoder in ("pixels", "random", "simclr")
+        for encoder in ("pixels", "random", "simclr", "mmdc")
         for method, variant in (
             ("knn", "default"),
             *(("linear", v) for v in ("default", "labels-10", "labels-1")),
@@ -95,7 +96,7 @@ def test_criteria_are_planned_for_every_run_and_read_no_labels() -> None:
         cell = scoring_cell(scored, plan.config)
         assert "manifest" not in str(cell)
         assert all(member["views"] for member in cell["members"])
-        assert (cell["reducer"] is None) == (scored.run.method in ("scan", "selflabel"))
+        assert (cell["reducer"] is None) == (scored.run.method in HEAD_METHODS)
     assert "criteria" in tables(plan)
 
 

@@ -144,3 +144,5 @@ def test_purity_becomes_one_row_per_number_of_neighbours() -> None:
         ("neighbour_purity@1", 1.0, 2),
         ("neighbour_purity@5", 0.5, 2),
     ]
+    (row,) = neighbour_rows({"run": "n"}, {}, np.array([0, -1, 1]), recall=0.993)
+    assert (row["metric"], row["value"], row["n"]) == ("neighbour_recall", 0.993, 3)

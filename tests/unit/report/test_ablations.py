@@ -104,3 +104,32 @@ def test_a_default_alone_is_no_ablation(figure: str, word: str, scan_results: pd
     one = one[one["variant"] == one["variant"].iloc[0]]
     with pytest.raises(UserError, match=f"one value of {word}"):
         draw_figure(figure, one)
+
+
+def test_defaults_of_mmdc_stand_where_its_options_have_them(mmdc_results: pd.DataFrame) -> None:
+    for name, ticks, variants in (
+        ("mmdc-sigma", ["0\ndefault", "0.1", "0.3"], ("default", "sigma-0.1", "sigma-0.3")),
+        ("mmdc-views", ["1\ndefault", "2"], ("default", "views-2")),
+    ):
+        axes = draw_figure(name, mmdc_results).axes[0]
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ticks
+        expected = [mean(mmdc_results, "mmdc", variant) for variant in variants]
+        assert curves(axes) == [(list(range(len(ticks))), pytest.approx(expected))]
+    axes = draw_figure("mmdc-dimensions", mmdc_results).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "20", "default"]
+
+
+def test_the_course_of_mmdc_leaves_sweeps_and_losses_of_two_tasks_out() -> None:
+    rows = [
+        (variant, 0, epoch, name, 1 / epoch)
+        for variant in ("default", "sobel", "sigma-0.1")
+        for epoch in (1, 2)
+        for name in ("loss", "squared_distance", "rotation_accuracy")
+    ]
+    frame = pd.DataFrame(rows, columns=["encoder", "encoder_seed", "epoch", "name", "value"])
+    figure = draw_figure("mmdc-training", frame)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["default", "sobel"]
+    shown = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert shown == ["squared distance", "rotation accuracy"]
+    with pytest.raises(UserError, match="no run of mmdc"):
+        draw_figure("mmdc-training", frame[frame["encoder"] == "sigma-0.1"])

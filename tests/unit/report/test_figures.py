@@ -27,7 +27,7 @@ def frame_for(
         return pd.DataFrame({"cluster": range(12), "image": images})
     if FIGURES[name].data == "histories":
         rows = [
-            ("SimCLR", seed, epoch, "squared_distance", draw.normal(1 / epoch))
+            ("default", seed, epoch, "squared_distance", draw.normal(1 / epoch))
             for seed in range(3)
             for epoch in range(1, 9)
         ]

@@ -1,0 +1,73 @@
+"""Our k-means with the time at which each inertia was reached, for the questions that race against a peer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.harness import Size
+from benchmarks.synthetic import Features
+from clusterprobe.cluster.initialisation import seed_centres
+from clusterprobe.cluster.kmeans import MEMORY_BYTES, fit_kmeans
+from clusterprobe.cluster.lloyd import step
+from clusterprobe.cluster.nearest import Centres
+from clusterprobe.cluster.partition import Partition
+from clusterprobe.cluster.points import Points
+from clusterprobe.store.rows import ArrayRows, Float32
+from clusterprobe.store.threads import in_order
+
+_PASSES = 60
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows to fit on, rows held out, and the number of clusters."""
+
+    train: Float32
+    held_out: Float32
+    k: int
+
+
+def data(size: Size) -> Data:
+    """Return 200,000 x 256 features and 20,000 held out, K = 1000 (quick: a quarter, K = 250)."""
+    count, k = size.choose((50_000, 250), (200_000, 1000))
+    rows, _ = Features(count + count // 10, 256).array()
+    return Data(rows[:count], rows[count:], k)
+
+
+def seconds_to(values: Float32, k: int, seed: int, wanted: float) -> tuple[float, int]:
+    """Return the seconds from raw rows to centres of at most the wanted inertia, and the full passes.
+
+    These are the steps of fit_kmeans, stopped when the inertia is reached.
+    """
+    start = time.perf_counter()
+    points = Points.of(ArrayRows(values), spherical=False, memory_bytes=MEMORY_BYTES)
+    generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    centres = seed_centres(points, k, generator)
+    partition = Partition.none(points.count, centres.shape)
+    for number in range(1, _PASSES + 1):
+        found = step(points, centres, partition)
+        if found.inertia <= wanted:
+            return time.perf_counter() - start, number
+        centres = found.updated
+    raise RuntimeError(f"an inertia of {wanted} was not reached in {_PASSES} passes")
+
+
+def converged(values: Float32, k: int, seed: int) -> tuple[Float32, float, int]:
+    """Return centres, inertia and passes of a fit to convergence from one start."""
+    model = fit_kmeans(ArrayRows(values), k, seed)
+    return model.centres, model.inertia, model.iterations
+
+
+def inertia(values: Float32, centres: Float32) -> float:
+    """Return the sum of squared distances of rows to the nearest centre, from differences in float64."""
+    offset = centres.mean(axis=0)
+    table = Centres(centres - offset)
+
+    def look(block: Float32) -> float:
+        nearest = table.nearest(block - offset)
+        return float(np.square(block.astype(np.float64) - centres[nearest]).sum())
+
+    return sum(in_order(look, np.array_split(values, max(len(values) // 4096, 1))))

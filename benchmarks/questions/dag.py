@@ -1,0 +1,127 @@
+"""What Snakemake costs: a dry run over about 2,500 jobs, and jobs that have next to nothing to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.harness import HERE, Outcome, Question, Size, timed
+
+QUESTION = Question(
+    "dag",
+    "dry run of the published matrix, about 2,500 jobs, within 5 s; 100 tiny jobs at 0.6 s each",
+    "the worse of both limits over ours",
+    1,
+)
+_DRY_RUN, _PER_JOB = 5.0, 0.6
+_WORKFLOW = ("Snakefile", "workflow", "profiles")
+_ENCODERS = 11
+_DIMS = (16, 32, 64, 128, 256, 512, 1024)
+_FACTORS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0)
+_TINY_RUNS = 50
+
+
+def measure(size: Size) -> Outcome:
+    del size
+    with tempfile.TemporaryDirectory(prefix="clusterprobe-dag-") as folder:
+        large = _project(Path(folder) / "large", published_matrix(Path(folder)))
+        seconds, said = min(timed(lambda: _snakemake(large, "--dry-run")) for _ in range(3))
+        jobs = _count(said)
+        small = _project(Path(folder) / "small", tiny_runs())
+        _snakemake(small, "--until", "fit_pca", "index_dataset")
+        pending = _count(_snakemake(small, "--dry-run", "--until", "evaluate_clustering"))
+        spent, _ = timed(lambda: _snakemake(small, "--until", "evaluate_clustering"))
+    per_job = spent / pending
+    return Outcome(
+        min(_DRY_RUN / seconds, _PER_JOB / per_job),
+        {
+            "jobs of the matrix": jobs,
+            "dry run, seconds": seconds,
+            "tiny jobs": pending,
+            "seconds per tiny job, start of Snakemake included": per_job,
+        },
+    )
+
+
+def published_matrix(folder: Path) -> dict[str, Any]:
+    """Return the experiments of arXiv 2008.10312: 11 encoders on ImageNet with transfer to ObjectNet, every
+    number of components and of clusters, and clusters of ObjectNet itself."""
+    preprocessing = {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    encoder = {
+        "kind": "file",
+        "architecture": {"name": "torchvision:resnet50"},
+        "preprocessing": preprocessing,
+    }
+    (folder / "images").mkdir()
+    location = {"kind": "folder", "path": str(folder / "images")}
+    return {
+        "name": "matrix",
+        "datasets": {
+            "imagenet": location | {"shards": 16},
+            "objectnet": location | {"shards": 4},
+        },
+        "fit": ["imagenet", "objectnet"],
+        "transfer": {"imagenet": [{"dataset": "objectnet", "label_map": "digits_to_shifted"}]},
+        "encoders": {
+            f"network-{number}": encoder | {"url": f"https://example.org/network-{number}.pth"}
+            for number in range(_ENCODERS)
+        },
+        "seeds": 5,
+        "clusterings": [
+            {"method": "kmeans", "reducers": [{}, *({"dims": dims} for dims in _DIMS)]},
+            {"method": "kmeans", "variant": "k", "factors": list(_FACTORS)},
+            {"method": "minibatch-kmeans", "factors": [1.0, *_FACTORS]},
+            {"method": "minibatch-kmeans", "variant": "d", "reducers": [{"dims": dims} for dims in _DIMS]},
+            {"method": "spherical-kmeans", "factors": [1.0, *_FACTORS]},
+        ],
+        "report": {"tables": ["clustering"], "figures": [], "galleries": []},
+    }
+
+
+def tiny_runs() -> dict[str, Any]:
+    """Return 50 clusterings of the digits, one seed and one start each."""
+    return {
+        "name": "tiny",
+        "datasets": {"digits": {"kind": "digits"}},
+        "fit": ["digits"],
+        "encoders": {
+            "pixels": {
+                "kind": "pixels",
+                "preprocessing": {"size": 8, "channels": 1, "mean": [0.3], "std": [0.38]},
+            }
+        },
+        "seeds": 1,
+        "clusterings": [
+            {"method": "kmeans", "k": list(range(2, 2 + _TINY_RUNS)), "options": {"restarts": 1}}
+        ],
+        "report": {"tables": ["clustering"], "figures": [], "galleries": []},
+    }
+
+
+def _project(folder: Path, experiment: dict[str, Any]) -> Path:
+    """Make a folder with the workflow and one experiment."""
+    (folder / "config").mkdir(parents=True)
+    for name in _WORKFLOW:
+        (folder / name).symlink_to(HERE.parent / name)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(experiment), encoding="utf-8")
+    return folder
+
+
+def _snakemake(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(command, cwd=folder, env=dict(os.environ), text=True, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout + done.stderr
+
+
+def _count(said: str) -> int:
+    """Return the number of jobs that Snakemake announces."""
+    return int(re.findall(r"^total\s+(\d+)$", said, flags=re.MULTILINE)[-1])
