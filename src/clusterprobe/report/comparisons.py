@@ -17,6 +17,8 @@ from clusterprobe.report.selection import at_home, default_variant, telling
 from clusterprobe.report.style import COLUMN_WIDTH, GREY, PAGE_WIDTH, Look, looks, percent_axis
 from clusterprobe.report.summary import cells
 
+_GAP = 0.7  # lines between two encoders
+
 
 def acc_by_method(results: pd.DataFrame) -> Figure:
     """Draw ACC of every encoder (rows) and method (colours): seeds, mean and spread, chance."""
@@ -24,14 +26,15 @@ def acc_by_method(results: pd.DataFrame) -> Figure:
     rows = drawable("acc-by-method", rows[rows["metric"].isin(["acc", "chance_acc"])], "ACC of default runs")
     drawable("acc-by-method", rows[rows["metric"] == "acc"], "ACC of default runs")
     datasets = list(rows["dataset"].unique())
-    encoders, methods = list(rows["encoder"].unique()), list(rows["method"].unique())
+    methods = list(rows["method"].unique())
+    lines = _lines(rows)
     width = COLUMN_WIDTH if len(datasets) == 1 else PAGE_WIDTH
-    height = 0.75 + len(encoders) * (0.14 + 0.16 * len(methods)) + 0.16 * len(methods)
+    height = 0.9 + 0.17 * (max(lines.values()) + 1) + 0.1 * len(methods)
     figure, axes = panels(1, len(datasets), width, height)
     look = looks(str(method) for method in methods)
     for column, dataset in enumerate(datasets):
         here = rows[rows["dataset"] == dataset]
-        _draw_encoders(axes[0, column], here, encoders, look)
+        _draw_encoders(axes[0, column], here, lines, look)
         heading(axes[0, column], f"{dataset}, {here['split'].iloc[0]} split")
         axes[0, column].tick_params(labelleft=column == 0)
     handles: list[Artist] = [key(look[method], method) for method in methods]
@@ -41,21 +44,38 @@ def acc_by_method(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_encoders(axes: Axes, rows: pd.DataFrame, encoders: list[str], look: dict[str, Look]) -> None:
-    step = 0.7 / len(look)
+def _lines(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return where each encoder and method is drawn: one line each, and a gap between encoders."""
+    found: dict[tuple[str, str], float] = {}
+    place = 0.0
+    for encoder, part in rows.groupby("encoder", sort=False):
+        for method in part["method"].unique():
+            found[str(encoder), str(method)] = place
+            place += 1
+        place += _GAP
+    return found
+
+
+def _draw_encoders(
+    axes: Axes, rows: pd.DataFrame, lines: dict[tuple[str, str], float], look: dict[str, Look]
+) -> None:
     for (encoder, method), part in rows.groupby(["encoder", "method"], sort=False):
-        offset = (list(look).index(str(method)) - (len(look) - 1) / 2) * step
-        y = encoders.index(str(encoder)) + offset
+        y = lines[str(encoder), str(method)]
         acc = part.loc[part["metric"] == "acc", "value"].to_numpy(dtype=float)
         chance = part.loc[part["metric"] == "chance_acc", "value"].to_numpy(dtype=float)
         style = look[str(method)]
-        axes.plot(acc, np.full(len(acc), y + 0.38 * step), ".", color=style.colour, alpha=0.6, ms=3.5, mew=0)
+        seeds = np.full(len(acc), y + 0.38)
+        axes.plot(acc, seeds, ".", color=style.colour, alpha=0.6, ms=3.5, mew=0, clip_on=False)
         spread = acc.std(ddof=1) if len(acc) > 1 else 0.0
-        axes.errorbar(acc.mean(), y, xerr=spread, color=style.colour, marker=style.marker, ms=4.5, lw=1)
+        axes.errorbar(
+            acc.mean(), y, xerr=spread, color=style.colour, marker=style.marker, ms=4.5, lw=1, clip_on=False
+        )
         if len(chance):
             axes.plot(chance.mean(), y, "|", color=GREY, ms=5)
-    axes.set_yticks(range(len(encoders)), encoders)
-    axes.set_ylim(len(encoders) - 0.5, -0.5)
+    encoders = list(dict.fromkeys(encoder for encoder, _ in lines))
+    centres = [np.mean([y for (name, _), y in lines.items() if name == encoder]) for encoder in encoders]
+    axes.set_yticks(centres, encoders)
+    axes.set_ylim(max(lines.values()) + 0.8, -0.8)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0, right=1 if rows["value"].max() > 0.9 else None)
