@@ -44,6 +44,9 @@ def values(**changes: Any) -> dict[str, Any]:
     )
 
 
+pytestmark = pytest.mark.slow  # a run of a hundred jobs
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("frozen") / "project"

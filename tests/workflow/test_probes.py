@@ -31,6 +31,9 @@ PROBES: dict[str, Any] = {
 }
 
 
+pytestmark = pytest.mark.slow  # a run of a hundred jobs
+
+
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("probes") / "project"
