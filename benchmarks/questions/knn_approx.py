@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.harness import THREADS, Outcome, Question, Size, in_turns, timed
 from benchmarks.knn_runs import exact, prepared
+from clusterprobe.cluster.approximate_neighbours import enough_cells, overlap, search_cells
 from clusterprobe.cluster.cells import Cells
-from clusterprobe.cluster.neighbours import enough_cells, overlap, search_cells
 from clusterprobe.store.threads import in_order
 
 QUESTION = Question(

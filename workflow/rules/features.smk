@@ -100,6 +100,9 @@ rule mine_neighbours:
         k=lambda w: mined(w).k,
         oracle=lambda w: mined(w).oracle,
         approximate=lambda w: mined(w).approximate,
-        code=digest("mine_neighbours.py"),
+        code=lambda w: digest(
+            "mine_neighbours.py",
+            *(["clusterprobe.cluster.approximate_neighbours"] if mined(w).approximate else []),
+        ),
     script:
         "../scripts/mine_neighbours.py"

@@ -1,0 +1,70 @@
+"""Nearly all nearest neighbours by inner product, at a fraction of the cost: search near cells only."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from clusterprobe.cluster.cells import Cells
+from clusterprobe.cluster.neighbours import Int32, groups, search_all, unit_matrix
+from clusterprobe.cluster.similarity import Int64, best_scores, first_of_each, most_similar, ranked, scored
+from clusterprobe.store.rows import Float32, Rows
+from clusterprobe.store.threads import in_order
+
+_QUERIES_OF_CELLS = 4096
+_CHECKED = 1000
+_LEAST_RECALL = 0.99
+_FEWEST_CELLS = 16
+_CANDIDATES = 3  # times the neighbours that are asked for
+
+
+def mine_approximate_neighbours(rows: Rows, k: int) -> tuple[Int32, float]:
+    """Return what mine_neighbours does, nearly [N, k], and the share of true neighbours among them.
+
+    Only rows in cells near a query are looked at, first in a few principal components; the best of them are
+    ranked by their exact similarity. So many cells are searched that at least 99 % of the neighbours of a
+    sample of 1000 rows are found: that share is returned. Raises UserError unless 1 <= k < N.
+    """
+    unit = unit_matrix(rows, k)
+    cells = Cells(unit)
+    probes, recall = enough_cells(unit, cells, k)
+    search = partial(search_cells, unit, cells, k=k, probes=probes)
+    return search_all(search, len(unit), k, _QUERIES_OF_CELLS), recall
+
+
+def enough_cells(unit: Float32, cells: Cells, k: int) -> tuple[int, float]:
+    """Return how many cells to search for 99 % of the k nearest rows of a sample, and the share found."""
+    checked = np.sort(np.random.default_rng(0).choice(len(unit), min(_CHECKED, len(unit)), replace=False))
+    parts = groups(checked, 128)
+    exact = np.concatenate(list(in_order(partial(most_similar, unit, k=k), parts)))
+    probes = _FEWEST_CELLS
+    while True:
+        search = partial(search_cells, unit, cells, k=k, probes=probes)
+        recall = overlap(exact, np.concatenate(list(in_order(search, parts))))
+        if recall >= _LEAST_RECALL or probes >= cells.count:
+            return probes, recall
+        probes += probes // 4
+
+
+def search_cells(unit: Float32, cells: Cells, queries: Int64, k: int, probes: int) -> Int64:
+    """Return the k most similar rows [n, k] of the rows `queries` [n] among those in the nearest cells.
+
+    A query in whose cells there are not so many is compared with all rows.
+    """
+    pairs = first_of_each(cells.candidates(queries, probes, _CANDIDATES * k).best_first(), _CANDIDATES * k)
+    enough = np.bincount(pairs.query, minlength=len(queries)) > k
+    found = np.empty((len(queries), k), dtype=np.int64)
+    if not enough.all():
+        found[~enough] = most_similar(unit, queries[~enough], k)
+        pairs = pairs.at(enough[pairs.query])
+        pairs = pairs._replace(query=(np.cumsum(enough) - 1)[pairs.query])
+    rest = queries[enough]
+    best, _ = best_scores(scored(unit, rest, pairs), len(rest), k + 1)
+    found[enough] = ranked(unit, rest, best, k)
+    return found
+
+
+def overlap(exact: Int64, found: Int64) -> float:
+    """Return the share of the exact neighbours [n, k] that are among those that were found [n, k]."""
+    return float((exact[:, :, None] == found[:, None, :]).any(axis=2).mean())
