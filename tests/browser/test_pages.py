@@ -59,7 +59,7 @@ def test_cost_has_a_row_for_every_stage(page: Page, finished: Project, shots: Pa
     show(page, finished, "cost", shots)
     [[_, *stages, total]] = tables(page)
     measured = {path.relative_to(finished.folder).parts[2] for path in finished.found("data/benchmarks/**/*")}
-    of_this_report = {"write_overview", "make_table", "draw_figure", "collect_results"}
+    of_this_report = {"write_overview", "make_table", "draw_figure", "draw_prototypes", "collect_results"}
     assert {row[0] for row in stages} | of_this_report == measured
     assert total[0] == "All stages"
     assert int(total[1]) == sum(int(row[1]) for row in stages)

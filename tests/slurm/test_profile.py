@@ -77,7 +77,7 @@ def test_a_failing_job_is_reported_with_its_logs(submit):
     (slurm.folder / "slurm/site.yaml").write_text(site, encoding="utf-8")
     slurm.project.edit(
         "workflow/scripts/index_dataset.py",
-        lambda text: text + '\nraise RuntimeError("this index is broken")\n',
+        lambda text: text + '    raise RuntimeError("this index is broken")\n',
     )
     result = slurm.run("--profile", "slurm/site.yaml", "--retries", "0", "--jobs", "1", ok=False)
     assert result.code == 1

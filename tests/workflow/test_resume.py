@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import subprocess
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -210,6 +211,15 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def flip_values(path: Path) -> None:
+    """Change one bit in the middle of the largest array of an NPZ file: other bytes of it may mean nothing."""
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+    content = bytearray(path.read_bytes())
+    content[largest.header_offset + largest.file_size // 2 + len(largest.FileHeader())] ^= 1
+    path.write_bytes(content)
+
+
 def cut(path: Path) -> None:
     """Take away the second half of a file."""
     os.truncate(path, path.stat().st_size // 2)
@@ -220,8 +230,8 @@ DAMAGE = {
     "record of a shard": ("data/features/*/*/train/00001-*.json", cut, "fit_pca", "data/pca/*/*.npz"),
     "weights": ("data/encoders/*/weights.safetensors", cut, "extract_features", "data/features/*/*/*/*.npy"),
     "manifest": ("data/manifests/*/*.parquet", cut, "extract_features", "data/features/*/*/*/*.npy"),
-    "components": ("data/pca/*/*.npz", flip, "fit_kmeans", "data/clusterings/*/model.npz"),
-    "model": ("data/clusterings/*/model.npz", flip, "evaluate_clustering", "data/results/kmeans-*.parquet"),
+    "components": ("data/pca/*/*.npz", flip_values, "fit_kmeans", "data/clusterings/*/model.npz"),
+    "model": ("data/clusterings/*/model.npz", flip_values, "evaluate_clustering", "data/results/kmeans-*"),
     "assignments": ("data/clusterings/*/*.parquet", flip, "evaluate_clustering", "data/results/kmeans-*"),
     "run": ("data/results/*.parquet", flip, "collect_results", "reports/tiny/results.parquet"),
     "results, for a table": ("reports/tiny/results.parquet", cut, "make_table", "reports/tiny/tables/*.tex"),
