@@ -212,7 +212,7 @@ def flip(path: Path) -> None:
 
 
 def flip_values(path: Path) -> None:
-    """Change one bit in the middle of the largest array of an NPZ file: other bytes of it may mean nothing."""
+    """Change one bit of the largest array of an NPZ file: other bytes of the file may mean nothing."""
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda member: member.file_size)
     content = bytearray(path.read_bytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ class SplitAssignment:
     encoder_seed: int | None
     seed: int
     assignment: Assignment
+
+    @classmethod
+    def of(
+        cls, part: Mapping[str, Any], member: Mapping[str, Any], seed: int, assignment: Assignment
+    ) -> SplitAssignment:
+        """Name an assignment after the split and the member of the cell that it was made for."""
+        manifest = Path(part["manifest"])
+        return cls(part["dataset"], part["split"], manifest, member["encoder_seed"], seed, assignment)
 
 
 @dataclass(frozen=True)

@@ -58,16 +58,7 @@ def assign_cell(
                     what=f"assign {part['dataset']}/{part['split']}, seed {seed}",
                 )
                 assignment = _join([assign_logits(block) for block in blocks])
-                splits.append(
-                    SplitAssignment(
-                        part["dataset"],
-                        part["split"],
-                        Path(part["manifest"]),
-                        member["encoder_seed"],
-                        seed,
-                        assignment,
-                    )
-                )
+                splits.append(SplitAssignment.of(part, member, seed, assignment))
             clusters = encoder.heads[head].width
             yield HeadClusters(member["encoder_seed"], seed, head, clusters, tuple(splits))
 

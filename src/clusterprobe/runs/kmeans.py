@@ -48,19 +48,10 @@ def fit_cell(
         for seed in member["seeds"]:
             state = Path(member["fits"]) / f"seed-{seed}.state"
             model = _fit_once(points, k, seed, options, state, fingerprint([made_from, seed]))
+            assigned = zip(member["splits"], parts, strict=True)
             yield (
                 model,
-                [
-                    SplitAssignment(
-                        part["dataset"],
-                        part["split"],
-                        Path(part["manifest"]),
-                        member["encoder_seed"],
-                        seed,
-                        _assign(rows, model),
-                    )
-                    for part, rows in zip(member["splits"], parts, strict=True)
-                ],
+                [SplitAssignment.of(part, member, seed, _assign(rows, model)) for part, rows in assigned],
             )
 
 
