@@ -29,6 +29,7 @@ FAMILIES = {
         "build_gallery",
         "draw_prototypes",
         "draw_filters",
+        "draw_neighbours",
     },
     "clustering": {
         "fit_pca",

@@ -118,7 +118,7 @@ rule draw_figure:
     benchmark:
         f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
     wildcard_constraints:
-        figure=r"(?!prototypes|first-filters)[a-z0-9-]+",
+        figure=r"(?!prototypes|first-filters|neighbours)[a-z0-9-]+",
     threads: 1
     resources:
         mem_mb=memory,
@@ -195,6 +195,35 @@ rule draw_filters:
         code=digest("draw_filters.py"),
     script:
         "../scripts/draw_filters.py"
+
+
+rule draw_neighbours:
+    """Some images with their mined neighbours."""
+    input:
+        lambda w: [figure_cells.neighbours_cell(PLAN)[part] for part in ("neighbours", "manifest")],
+        location=lambda w: ancient(figure_cells.neighbours_cell(PLAN)["location"]),
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/neighbours.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/neighbours.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "neighbours"},
+        ),
+    log:
+        f"data/logs/draw_neighbours/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/draw_neighbours/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        shown=lambda w: figure_cells.neighbours_cell(PLAN),
+        caption=caption("figure", "neighbours"),
+        code=digest("draw_neighbours.py"),
+    script:
+        "../scripts/draw_neighbours.py"
 
 
 rule build_gallery:

@@ -48,6 +48,26 @@ def prototypes_inputs(plan: Plan, run: Run) -> list[str]:
     return [*shown_files(shown_run(plan, run)), *network]
 
 
+def neighbours_cell(plan: Plan) -> dict[str, str]:
+    """Return the neighbour sets that are shown: those that a default run was trained on, or the last mined.
+
+    Raises UserError if none are mined.
+    """
+    trained_on = [run.members[0].features.encoder.neighbours for run in default_runs(plan)]
+    candidates = [*plan.neighbours.values(), *trained_on]
+    mined = [found for found in candidates if found and not found.oracle and not found.features.encoder.seed]
+    if not mined:
+        raise UserError("figure 'neighbours': no neighbours are mined; method scan and k-means ask for them")
+    last = mined[-1]
+    return {
+        "encoder": plan.title("encoder", last.features.encoder.name),
+        "dataset": last.dataset.name,
+        "neighbours": paths.neighbours(last),
+        "manifest": paths.manifest(last.dataset, "train"),
+        "location": paths.location(last.dataset, "train"),
+    }
+
+
 def variant_histories(plan: Plan, method: str) -> list[dict[str, Any]]:
     """Return every training of a method on the first data set by its variant, and where its history lies."""
     return [

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 
 from clusterprobe.cluster.matching import hungarian_then_greedy_map
 from clusterprobe.encoders.canonical import load_encoder
 from clusterprobe.evaluate.frames import seed_clusters
 from clusterprobe.evaluate.metrics import contingency
+from clusterprobe.evaluate.pictures import small_picture
 from clusterprobe.features.extract import Device, feature_blocks
 from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.images.sources import ImageSource, open_source
@@ -29,7 +29,6 @@ Int64 = npt.NDArray[np.int64]
 
 CONFIDENT = 10  # members whose mean a prototype is near to, as in the reference code of SCAN
 SHOWN = 100  # clusters, the largest; more than fit on a page
-_SIDE = 96  # of a picture in the figure, in pixels
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def prototypes_frame(run: Mapping[str, Any], extraction: Extraction) -> pd.DataF
         members = confident_members(block.cluster, block.confidence, k)
         parts = [members[cluster] for cluster in shown]
         chosen = _central(parts, manifest, source, Path(run["network"]), extraction)
-    images = [None if image < 0 else _picture(source, manifest, image) for image in chosen]
+    images = [None if image < 0 else small_picture(source, manifest, image) for image in chosen]
     frame = pd.DataFrame({"cluster": shown, "image": pd.Series(images, dtype=object)})
     if names := _class_names(_of_seed(path, run, "train"), run, k):
         frame["name"] = [names[cluster] for cluster in shown]
@@ -137,13 +136,6 @@ def _subset(manifest: Manifest, rows: Int64) -> Manifest:
         sha256=tuple(manifest.sha256[row] for row in rows),
         fine=(),
     )
-
-
-def _picture(source: ImageSource, manifest: Manifest, row: int) -> npt.NDArray[np.uint8]:
-    image = source.read_verified(manifest.locations[row], manifest.sha256[row])
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.uint8)
 
 
 def _class_names(train: SeedClusters, run: Mapping[str, Any], k: int) -> list[str | None]:

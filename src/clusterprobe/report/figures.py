@@ -25,6 +25,7 @@ from clusterprobe.report.distributions import cluster_sizes
 from clusterprobe.report.histories import training_curves
 from clusterprobe.report.label_figures import filter_grid, label_agreement, label_entropy
 from clusterprobe.report.names import method_title
+from clusterprobe.report.neighbour_grid import neighbour_grid
 from clusterprobe.report.prototypes import prototypes
 from clusterprobe.report.style import in_style
 from clusterprobe.report.summary import tidy
@@ -37,9 +38,10 @@ class Drawing:
 
     `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
-    encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), or one of those
-    that evaluate.label_entropy and evaluate.filters make: "entropies", "agreements", "filters". What else a
-    figure takes stands in `attrs` of its frame; the drawing functions name it.
+    encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
+    (columns anchor, rank, image, true), or one of those that evaluate.label_entropy and evaluate.filters
+    make: "entropies", "agreements", "filters". What else a figure takes stands in `attrs` of its frame; the
+    drawing functions name it.
     """
 
     caption: str
@@ -127,6 +129,12 @@ FIGURES = {
         "What the trainings logged, epoch by epoch. Band: standard deviation over seeds.",
         training_curves,
         "histories",
+    ),
+    "neighbours": Drawing(
+        "Images of the train split (left) and their nearest neighbours, nearest first. Framed: neighbours of "
+        "another class.",
+        neighbour_grid,
+        "neighbours",
     ),
     "prototypes": Drawing(f"{_PROTOTYPES}.", prototypes, "prototypes"),
     **{

@@ -18,6 +18,7 @@ PAGE_WIDTH = 6.7
 
 GREY = "#6a737d"
 INK = "#1b1f24"
+FALSE = "#d55e00"
 
 # Okabe and Ito (2008), without yellow, which vanishes on white paper.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

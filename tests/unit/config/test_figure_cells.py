@@ -8,6 +8,7 @@ import pytest
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.figure_cells import (
+    neighbours_cell,
     prototypes_cell,
     prototypes_inputs,
     prototypes_run,
@@ -96,3 +97,21 @@ def test_histories_of_a_method_go_by_the_names_of_its_variants() -> None:
     assert found["default"] == [0, 1, 2, 3, 4]
     assert found["refined"] == [0, 1, 2]
     assert len({history["log"] for history in histories}) == len(histories)
+
+
+def test_neighbours_that_are_shown_are_mined_by_a_first_seed_without_labels() -> None:
+    plan = make_plan(load_config(read_yaml(Path("config/digits-all.yaml")), Path("config")))
+    cell = neighbours_cell(plan)
+    assert (cell["encoder"], cell["dataset"]) == ("simclr", "digits")
+    run = next(run for run in plan.runs.values() if run.encoder == "simclr")
+    assert cell["manifest"] == f"data/manifests/{run.dataset.id}/train.parquet"
+    mined = [found for found in plan.neighbours.values() if found.id == Path(cell["neighbours"]).parts[2]]
+    assert {(found.features.encoder.id, found.oracle) for found in mined} == {
+        (run.members[0].features.encoder.id, False)
+    }
+
+
+def test_neighbours_that_nobody_mines_cannot_be_shown() -> None:
+    plan = _plan(clusterings=[{"method": "mmdc", "encoders": ["mmdc"]}])
+    with pytest.raises(UserError, match="no neighbours are mined"):
+        neighbours_cell(plan)

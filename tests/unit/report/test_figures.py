@@ -25,6 +25,16 @@ def frame_for(
     if FIGURES[name].data == "prototypes":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(12)]
         return pd.DataFrame({"cluster": range(12), "image": images})
+    if FIGURES[name].data == "neighbours":
+        images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(6)]
+        return pd.DataFrame(
+            {
+                "anchor": [0, 0, 0, 5, 5, 5],
+                "rank": [0, 1, 2] * 2,
+                "image": images,
+                "true": [True, True, False] * 2,
+            }
+        )
     if FIGURES[name].data == "histories":
         rows = [
             ("default", seed, epoch, "squared_distance", draw.normal(1 / epoch))
