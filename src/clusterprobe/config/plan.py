@@ -46,11 +46,17 @@ def make_plan(config: Config) -> Plan:
         assert definition is not None, "load_config fills empty entries"
         dataset = PlannedDataset(identity(name, dataset_identity(definition)), name, definition)
         plan.datasets[dataset.id] = dataset
-    for group in config.clusterings:
+    for number, group in enumerate(config.clusterings):
         for dataset_name in group.datasets or config.fit:
+            dataset = plan.dataset(dataset_name)
+            if not (dataset.definition.labelled or group.k):
+                raise UserError(
+                    f"clusterings.{number} ({group.method}): {dataset_name} has no labels that say how many "
+                    "clusters there are; give their number, for example `k: [20]`"
+                )
             for encoder_name in group.encoders or _roots(config):
                 for clusters in _sizes(group):
-                    _add_runs(plan, group, plan.dataset(dataset_name), encoder_name, clusters)
+                    _add_runs(plan, group, dataset, encoder_name, clusters)
     add_probes(plan, _roots(config), partial(_members, plan))
     add_criteria(plan)
     return plan

@@ -114,6 +114,15 @@ def test_unlabelled_sets_ask_for_label_free_outputs_only() -> None:
     ]
 
 
+def test_unlabelled_sets_need_a_number_of_clusters() -> None:
+    heap = {"datasets": {"heap": {"kind": "folder", "path": "x", "labelled": False}}, "fit": ["heap"]}
+    clusterings = [{"method": "kmeans", "k": [5]}, {"method": "spherical-kmeans"}]
+    with pytest.raises(
+        UserError, match=r"clusterings\.1 \(spherical-kmeans\): heap has no labels.*k: \[20\]"
+    ):
+        _plan(**heap, transfer={}, clusterings=clusterings)
+
+
 def _frozen(**changes: Any) -> dict[str, Any]:
     """The encoders of the default experiment with one more: SCAN on a frozen body."""
     encoders = dict(read_yaml(Path("config/config.yaml"))["encoders"])
