@@ -12,7 +12,10 @@ def encoder_definition(wildcards):
     encoder = PLAN.encoders[wildcards.encoder]
     definition = encoder.definition.model_dump(
         mode="json",
-        exclude={"title", "output", "trained_on", "encoder_seeds", "start", "neighbours", "cached_views"},
+        exclude={
+            *("title", "output", "trained_on", "encoder_seeds", "start", "neighbours", "cached_views"),
+            "published",
+        },
     )
     return definition | {"preprocessing": encoder.definition.preprocessing.resolved(), "seed": encoder.seed}
 

@@ -55,6 +55,8 @@ rule extract_features:
     params:
         output=lambda w: PLAN.features[w.features].output,
         mode=lambda w: PLAN.features[w.features].mode,
+        batch_size=lambda w: PLAN.features[w.features].batch_size,
+        cut=lambda w: PLAN.features[w.features].cut(w.split),
         views=extracted_views,
         code=digest("extract_features.py"),
     script:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterprobe.config import paths
+from clusterprobe.config.deviations import SCORING
 from clusterprobe.config.encoders import TrainedEncoder
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
@@ -35,12 +36,17 @@ def fitting_cell(run: Run) -> dict[str, Any]:
                         "manifest": paths.manifest(dataset, split),
                         "shards": paths.shards(member.features, dataset, split),
                     }
+                    | ({"raw": True} if _is_raw(run, dataset) else {})
                     for dataset, split in clustered_splits(run)
                 ],
             }
             for member in run.members
         ],
     }
+
+
+def _is_raw(run: Run, dataset: PlannedDataset) -> bool:
+    return "raw-transfer-features" in run.deviations and dataset != run.dataset
 
 
 def fitting_inputs(run: Run) -> list[str]:
@@ -129,7 +135,8 @@ def training_locations(encoder: PlannedEncoder) -> dict[str, str]:
 
 def evaluation_cell(run: Run) -> dict[str, Any]:
     """Return which columns the results of a run carry and where the labels of its splits lie."""
-    return {
+    deviations = [each for each in SCORING if each in run.deviations]
+    return ({"deviations": deviations} if deviations else {}) | {
         "columns": {
             "fit_dataset": run.dataset.name,
             "reducer": None if run.method in HEAD_METHODS else run.reducer.name,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from clusterprobe.config import datasets, encoders, model, probes, publications
+from clusterprobe.config import datasets, deviations, encoders, model, probes, publications
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PAGE = Path("config/README.md")
@@ -31,6 +31,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("encoders: kind file, feature", publications.Feature),
     ("encoders: kind file, linear", publications.LinearAccuracy),
     ("encoders: kind trained", encoders.TrainedEncoder),
+    ("encoders: published", deviations.AsPublished),
     ("preprocessing", encoders.Preprocessing),
     ("architecture, objective", encoders.Named),
     ("head", encoders.ProjectionHead),
@@ -105,6 +106,7 @@ def _type(annotation: Any) -> str:
         "clusterprobe.config.model.",
         "clusterprobe.config.encoders.",
         "clusterprobe.config.datasets.",
+        "clusterprobe.config.deviations.",
         "clusterprobe.config.probes.",
     ):
         text = text.replace(prefix, "")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from clusterprobe.config.datasets import Strict
+from clusterprobe.config.deviations import AsPublished
 from clusterprobe.config.publications import SEEN, Feature, Publication, Seen
 
 Options = dict[str, Any]
@@ -47,6 +48,9 @@ class _Encoder(Strict):
     output: str = Field("pooled", description="which tensor is probed: pooled, head:NAME, or layer:NAME")
     licence: str | None = Field(None, description="licence of the weights")
     seen: Seen = Field("nothing", description=SEEN)
+    published: AsPublished = Field(
+        default_factory=AsPublished, description="what the protocol `published` takes in its place"
+    )
 
 
 class PixelsEncoder(_Encoder):
@@ -253,6 +257,7 @@ _NOT_IDENTITY = {
     "start",
     "neighbours",
     "cached_views",
+    "published",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from clusterprobe.config.datasets import Dataset, Strict
+from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import Encoder
 from clusterprobe.config.probes import Criteria, Probe
 
@@ -82,7 +83,18 @@ class Clusterings(Strict):
         description="clustering method: the k-means family on features, all others by the head of an encoder"
     )
     variant: str = Field(
-        "default", pattern=r"^[a-z0-9][a-z0-9.-]*$", description="word for this row of the method"
+        "default",
+        pattern=r"^[a-z0-9][a-z0-9.-]*$",
+        description="word for this row of the method; of a single deviation, if not given, its name",
+    )
+    protocol: Literal["clean", "published"] = Field(
+        "clean", description="published: as the reference code of arXiv 2008.10312 ran, see docs/protocols.md"
+    )
+    deviations: list[Deviation] | None = Field(
+        None,
+        min_length=1,
+        description="of the protocol `published`, these only; null: all that the reference code has for an "
+        "encoder",
     )
     encoders: list[str] | None = Field(
         None, description="which encoders; null: all that do not go on from another one"
@@ -95,6 +107,25 @@ class Clusterings(Strict):
     k: list[int] | None = Field(None, description="numbers of clusters, in place of factors")
     seeds: int | None = Field(None, ge=1, description="number of seeds; null: that of the experiment")
     options: KMeansOptions = Field(default_factory=KMeansOptions, description="options of the method")
+
+    @model_validator(mode="after")
+    def _as_the_reference_code_could(self) -> Clusterings:
+        if self.protocol == "clean":
+            if self.deviations:
+                raise ValueError("`deviations` need `protocol: published`")
+            return self
+        if self.method not in KMEANS_METHODS or any(reducer.name != "pca" for reducer in self.reducers):
+            raise ValueError("`protocol: published` is principal components and k-means: choose these")
+        if len(self.deviations or ()) > 1 and "variant" not in self.model_fields_set:
+            raise ValueError("several deviations need a `variant`, the word for this row")
+        return self
+
+    @property
+    def word(self) -> str:
+        """The word for this row: the variant, or the deviation of a group with only one."""
+        if self.deviations and "variant" not in self.model_fields_set:
+            return self.deviations[0]
+        return self.variant
 
 
 class Transfer(Strict):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from clusterprobe.config.as_published import Taken, taken
 from clusterprobe.config.datasets import dataset_identity
+from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import (
     Encoder,
     FileEncoder,
@@ -75,33 +77,52 @@ def _add_runs(
     plan: Plan, group: Clusterings, dataset: PlannedDataset, encoder: str, clusters: Clusters
 ) -> None:
     seeds = group.seeds or plan.config.seeds
+    chosen = taken(plan.config, group, encoder)
     if group.method in HEAD_METHODS:
         members = _members(plan, encoder, dataset, seeds, clusters)
     else:
-        own = own_clusters(plan.config.encoders[encoder], dataset, clusters)
-        members = _members(plan, encoder, dataset, seeds, own)
-        for member in members:
+        own = own_clusters(plan.config.encoders[chosen.encoder], dataset, clusters)
+        members = _taken_members(plan, chosen, _members(plan, chosen.encoder, dataset, seeds, own))
+        for member in members if group.protocol == "clean" else ():
             _add_purity(plan, member.features, dataset)
+    shown = members[0].features.encoder.root.name if chosen.encoder == encoder else encoder
     for reducer in group.reducers:
-        run = _make_run(plan, group, dataset, members, reducer, clusters)
+        run = _make_run(plan, group, shown, dataset, members, reducer, clusters, chosen.deviations)
         plan.runs.setdefault(run.id, run)
+
+
+def _taken_members(plan: Plan, chosen: Taken, members: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return members on the features that the reference code extracted, if its deviations are asked for."""
+    if not chosen.deviations:
+        return members
+    return tuple(
+        replace(
+            member,
+            features=planned_features(
+                plan, member.features.encoder, chosen.output, deviations=chosen.deviations
+            ),
+        )
+        for member in members
+    )
 
 
 def _make_run(
     plan: Plan,
     group: Clusterings,
+    encoder: str,
     dataset: PlannedDataset,
     members: tuple[Member, ...],
     reducer: Reducer,
     clusters: Clusters,
+    deviations: tuple[Deviation, ...],
 ) -> Run:
     transfer = tuple(
         (plan.dataset(entry.dataset), entry.label_map) for entry in plan.config.transfer.get(dataset.name, [])
     )
     run = Run(
         "",
-        members[0].features.encoder.root.name,
-        group.variant,
+        encoder,
+        group.word,
         group.method,
         dataset,
         members,
@@ -109,10 +130,13 @@ def _make_run(
         clusters,
         group.options.given(),
         transfer,
+        group.protocol,
+        deviations,
     )
     seeds = [[member.features.id, list(member.seeds)] for member in members]
     targets = [[target.id, label_map] for target, label_map in transfer]
     definition = run.definition() | {"members": seeds, "transfer": targets, "protocol": run.protocol}
+    definition |= {"deviations": deviations} if deviations else {}
     return replace(run, id=identity(f"{group.method}-{clusters.slug}", definition))
 
 

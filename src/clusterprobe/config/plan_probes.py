@@ -32,7 +32,7 @@ def add_probes(plan: Plan, encoders: Sequence[str], members: Members) -> None:
 
 
 def add_criteria(plan: Plan) -> None:
-    """Plan the criteria of every run that saw no labels."""
+    """Plan the criteria of every run that saw no labels, as the protocol `clean` has it."""
     settings = plan.config.criteria
     if settings is None:
         return
@@ -40,6 +40,8 @@ def add_criteria(plan: Plan) -> None:
     views = Views(_VIEWS, settings.augmentation or [], _VIEW_SEED) if wanted else None
     for run in plan.runs.values():
         if run.method in SUPERVISED or run.method not in (settings.methods or [run.method]):
+            continue
+        if run.protocol != "clean":
             continue
         features = [member.features for member in run.members]
         seen = [planned_features(plan, each.encoder, each.output, views) for each in features]

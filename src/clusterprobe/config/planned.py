@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusterprobe.config.datasets import Dataset
+from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import Encoder
 from clusterprobe.config.identity import identity
 from clusterprobe.config.model import Config, Reducer
@@ -81,13 +82,24 @@ class Views:
 
 @dataclass(frozen=True)
 class Features:
-    """One output tensor of one encoder, of the images themselves or of augmented views of them."""
+    """One output tensor of one encoder, of the images themselves or of augmented views of them.
+
+    In mode `reference` it depends on the batches, which have `batch_size` images.
+    """
 
     id: str
     encoder: PlannedEncoder
     output: str
     mode: str = "eval"
     views: Views | None = None
+    deviations: tuple[Deviation, ...] = ()
+    batch_size: int | None = None
+
+    def cut(self, split: str) -> str:
+        """Return how images of a split become inputs, see features.cuts."""
+        if split == "train" and "augmented-training-features" in self.deviations:
+            return "random"
+        return "off-centre" if "off-centre-crop" in self.deviations else "centre"
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,7 @@ class Run:
     options: dict[str, int | float]
     transfer: tuple[tuple[PlannedDataset, str], ...]
     protocol: str = "clean"
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def network(self) -> str:

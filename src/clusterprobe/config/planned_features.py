@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from clusterprobe.config.deviations import EXTRACTION, Deviation
 from clusterprobe.config.identity import identity
 from clusterprobe.config.planned import Features, Plan, PlannedEncoder, Views
 
 
 def planned_features(
-    plan: Plan, encoder: PlannedEncoder, output: str | None = None, views: Views | None = None
+    plan: Plan,
+    encoder: PlannedEncoder,
+    output: str | None = None,
+    views: Views | None = None,
+    deviations: Sequence[Deviation] = (),
 ) -> Features:
     """Put features on the plan, once, and return them; `output` is that of the encoder if not given."""
     output = output or encoder.definition.output
-    what: dict[str, object] = {"encoder": encoder.id, "output": output, "mode": "eval"}
+    chosen = tuple(each for each in EXTRACTION if each in deviations)
+    in_batches = "batch-statistics" in chosen
+    mode = "reference" if in_batches else "eval"
+    batch_size = encoder.definition.published.batch_size if in_batches else None
+    what: dict[str, object] = {"encoder": encoder.id, "output": output, "mode": mode}
     slug = encoder.id.rsplit("-", 1)[0]
     if views is not None:
         what["views"], slug = asdict(views), f"{slug}-{views.count}-views"
-    features_id = identity(slug, what)
-    return plan.features.setdefault(features_id, Features(features_id, encoder, output, views=views))
+    if chosen:
+        what |= {"deviations": chosen, "batch_size": batch_size}
+    features = Features(identity(slug, what), encoder, output, mode, views, chosen, batch_size)
+    return plan.features.setdefault(features.id, features)

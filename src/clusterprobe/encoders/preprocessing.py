@@ -14,12 +14,12 @@ from PIL import Image
 
 from clusterprobe.config.errors import UserError, nearest
 
-_FILTERS = {
+FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-_MODES = {1: "L", 3: "RGB"}
+MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Preprocessing:
 
     def apply(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the resized centre crop as uint8 [C, S, S]; the same bytes for the same image."""
-        image = image.convert(_MODES[self.channels])
-        image = image.resize(self._resized(*image.size), _FILTERS[self.interpolation])
+        image = image.convert(MODES[self.channels])
+        image = image.resize(self._resized(*image.size), FILTERS[self.interpolation])
         left, top = (round((side - self.size) / 2) for side in image.size)
         pixels = np.asarray(image.crop((left, top, left + self.size, top + self.size)), dtype=np.uint8)
         return np.ascontiguousarray(pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1))
@@ -96,14 +96,14 @@ class Preprocessing:
             f"size must be at least 1, not {self.size}": self.size < 1,
             f"resize {self.resize} is smaller than size {self.size}": self.resize < self.size,
             f"crop_ratio must lie in (0, 1], not {self.crop_ratio}": not 0 < self.crop_ratio <= 1,
-            f"channels must be 1 or 3, not {self.channels}": self.channels not in _MODES,
+            f"channels must be 1 or 3, not {self.channels}": self.channels not in MODES,
             f"mean and std need {self.channels} values each": not (
                 len(self.mean) == len(self.std) == self.channels
             ),
             "mean and std must be finite, std above 0": not all(map(math.isfinite, values))
             or min(self.std, default=1.0) <= 0,
         }
-        if self.interpolation not in _FILTERS:
-            hint = nearest(self.interpolation, _FILTERS)
+        if self.interpolation not in FILTERS:
+            hint = nearest(self.interpolation, FILTERS)
             checks[f"unknown interpolation {self.interpolation!r}: {hint}"] = True
         return [message for message, wrong in checks.items() if wrong]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from clusterprobe.cluster.matching import hungarian_then_greedy_map
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.clustering import evaluate_assignments
 from clusterprobe.evaluate.metrics import contingency, top_accuracy
+from clusterprobe.evaluate.published_scores import acc_val_with_empty_columns, scrambled_labels
 from clusterprobe.evaluate.transfer import evaluate_transfer
 from clusterprobe.images.label_maps import load_label_map
 from clusterprobe.images.manifest import Manifest, read_manifest
@@ -38,7 +39,8 @@ def evaluate_run(cell: Mapping[str, Any], model: Path, assignments: Path) -> lis
     the train labels of the same seed; transfer sets get the transfer metrics through their label map.
     Raises UserError when assignments and manifests do not belong together.
     """
-    labels = {(part["dataset"], part["split"]): _read_labels(part) for part in cell["manifests"]}
+    deviations = cell.get("deviations", ())
+    labels = {(part["dataset"], part["split"]): _read_labels(part, deviations) for part in cell["manifests"]}
     arrays = load_arrays(model)
     fitted_on = cell["columns"]["fit_dataset"]
     rows: list[Row] = []
@@ -53,7 +55,7 @@ def evaluate_run(cell: Mapping[str, Any], model: Path, assignments: Path) -> lis
         fitted: dict[str, Any] = {
             name: arrays.get(f"{name}/{block.seed}") for name in ("clusters", "dims", "head", "inertia")
         }
-        metrics = _metrics(train, block, labels, int(fitted["clusters"]), cell["label_maps"])
+        metrics = _metrics(train, block, labels, int(fitted["clusters"]), cell["label_maps"], deviations)
         if block is train and fitted["inertia"] is not None:
             metrics["inertia"] = float(fitted["inertia"])
         rows += _rows(cell, block, fitted, metrics)
@@ -66,6 +68,7 @@ def _metrics(
     labels: Mapping[tuple[str, str], _Labels],
     k: int,
     label_maps: Mapping[str, str],
+    deviations: Collection[str],
 ) -> dict[str, float]:
     source, target = labels[train.dataset, train.split], labels[block.dataset, block.split]
     if block.dataset == train.dataset:
@@ -82,9 +85,14 @@ def _metrics(
     label_map = np.zeros(0, dtype=np.int64)
     if source.classes and target.classes:
         label_map = load_label_map(label_maps[block.dataset]).indices(source.classes, target.classes)
-    return evaluate_transfer(
+    scores = evaluate_transfer(
         train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, label_map
     )
+    if "empty-columns" in deviations and "acc_val" in scores:
+        scores["acc_val"] = acc_val_with_empty_columns(
+            block.cluster, target.manifest.labels, k, label_map, len(target.classes)
+        )
+    return scores
 
 
 def _rows(
@@ -109,9 +117,12 @@ def _rows(
         )
 
 
-def _read_labels(part: Mapping[str, Any]) -> _Labels:
-    classes = read_json(Path(part["facts"]))["classes"] or []
-    return _Labels(read_manifest(Path(part["manifest"])), tuple(classes))
+def _read_labels(part: Mapping[str, Any], deviations: Collection[str]) -> _Labels:
+    classes = tuple(read_json(Path(part["facts"]))["classes"] or [])
+    manifest = read_manifest(Path(part["manifest"]))
+    if "scrambled-labels" in deviations:
+        manifest = replace(manifest, labels=scrambled_labels(manifest.labels, classes))
+    return _Labels(manifest, classes)
 
 
 def _check(block: SeedClusters, manifest: Manifest, path: Path) -> None:

@@ -12,21 +12,23 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.batches import Mode, SplitBatches, batch_rows, in_row_order
+from clusterprobe.features.cuts import Cut
 from clusterprobe.features.layers import LayerOutput, layer_width
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
+from clusterprobe.images.seeds import derive_seed
 from clusterprobe.images.sources import ImageSource, open_source
 from clusterprobe.store.atomic import read_json
 from clusterprobe.store.features import write_blocks
 from clusterprobe.store.progress import Progress
 from clusterprobe.store.rows import Float32
 
-Mode = Literal["eval", "reference"]
 Device = Literal["auto", "cpu", "cuda"]
 Looks = Callable[[torch.Tensor, int], Iterator[torch.Tensor]]
 """From images uint8 [B, C, S, S] and the row of the first to inputs of a network, each [B, C, S, S]."""
@@ -48,12 +50,14 @@ def extract_shard(
     workers: int,
     device: Device,
     views: AugmentedViews | None = None,
+    cut: Cut = "centre",
 ) -> None:
     """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
 
     `output` is "pooled", "head:NAME" or "layer:NAME" (`layers.LayerOutput`). In mode "eval" every module is
-    in eval mode; in mode "reference" BatchNorm normalises with the statistics of each batch, as the published
-    code did. Batches are cut from the whole split, so the features do not depend on the number of shards.
+    in eval mode; in mode "reference" none is (`batch_order`), as published code had it. Batches are cut from
+    the whole split, so the features do not depend on the number of shards; in mode "reference" a shard runs
+    every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
     With `views` every image has `views.count` rows, one after the other, each of one augmented view of it.
     Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
@@ -72,6 +76,7 @@ def extract_shard(
         device=device,
         what=f"features {destination.parent.name} {shard + 1}/{shards}",
         views=views,
+        cut=cut,
     )
     each = views.count if views else 1
     write_blocks(
@@ -98,6 +103,7 @@ def feature_blocks(
     device: Device,
     what: str,
     views: AugmentedViews | None = None,
+    cut: Cut = "centre",
 ) -> Iterator[Float32]:
     """Return blocks of the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
 
@@ -105,11 +111,16 @@ def feature_blocks(
     """
     first, last = rows
     network = output_network(encoder, output, mode)
-    _check_mode(network, mode, len(images), batch_size)
+    _check_mode(network, mode)
     preprocessing = encoder.record.preprocessing
-    batches = _Batches(images, source, preprocessing, batch_size, first, last)
+    batches = SplitBatches(
+        images, source, preprocessing, cut, batch_rows(len(images), batch_size, rows, mode)
+    )
     looks = partial(views.looks, preprocessing) if views else partial(_plain, preprocessing)
-    found = _features(network, looks, batches, workers, device, Progress(what, last - first))
+    progress = Progress(what, last - first)
+    found = _features(network, looks, batches, rows, workers, device, mode, progress)
+    if mode == "reference":
+        found = in_row_order(found, batches.groups, rows)
     return _checked(found, images.ids[first:last], output)
 
 
@@ -131,55 +142,11 @@ def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
             choices = ["pooled", "layer:NAME", *(f"head:{name}" for name in encoder.heads)]
             raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
         network = nn.Sequential(encoder.body, encoder.heads[name])
-    network.eval()
+    network.train(mode == "reference")
     if mode == "reference":
         for module in _batch_norms(network):
-            module.train()
             module.track_running_stats = False  # the stored statistics are neither used nor updated
     return network
-
-
-class _Batches(Dataset[torch.Tensor | UserError]):
-    """The batches of a split that overlap rows [first, last): uint8 [B, C, S, S], or why one cannot be made.
-
-    Errors are handed over as values: worker processes would bury their message in a traceback.
-    """
-
-    def __init__(
-        self,
-        images: Manifest,
-        source: ImageSource,
-        preprocessing: Preprocessing,
-        batch_size: int,
-        first: int,
-        last: int,
-    ) -> None:
-        self._locations, self._hashes = images.locations, images.sha256
-        self._source, self._preprocessing, self._size = source, preprocessing, batch_size
-        self.first, self.last = first, last
-        self._number = first // batch_size
-
-    def __len__(self) -> int:
-        return -(-self.last // self._size) - self._number if self.first < self.last else 0
-
-    def __getitem__(self, index: int) -> torch.Tensor | UserError:
-        start = self.start(index)
-        rows = slice(start, start + self._size)
-        try:
-            return torch.from_numpy(
-                np.stack(
-                    [
-                        self._preprocessing.apply(self._source.read_verified(location, sha256))
-                        for location, sha256 in zip(self._locations[rows], self._hashes[rows], strict=True)
-                    ]
-                )
-            )
-        except UserError as error:
-            return UserError(str(error))
-
-    def start(self, index: int) -> int:
-        """Return the row of the split with which batch `index` begins."""
-        return (self._number + index) * self._size
 
 
 def _plain(preprocessing: Preprocessing, batch: torch.Tensor, first_row: int) -> Iterator[torch.Tensor]:
@@ -189,9 +156,11 @@ def _plain(preprocessing: Preprocessing, batch: torch.Tensor, first_row: int) ->
 def _features(
     network: nn.Module,
     looks: Looks,
-    batches: _Batches,
+    batches: SplitBatches,
+    rows: tuple[int, int],
     workers: int,
     device: Device,
+    mode: Mode,
     progress: Progress,
 ) -> Iterator[Float32]:
     """Yield the features of rows [first, last) batch by batch, float32 [<= B, looks at each image, D]."""
@@ -202,24 +171,41 @@ def _features(
         context.enter_context(progress)
         context.enter_context(torch.inference_mode())
         context.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
-        for index, batch in enumerate(loader):
+        for group, batch in zip(batches.groups, loader, strict=True):
             if isinstance(batch, UserError):
                 raise batch
-            start = batches.start(index)
-            inputs = looks(batch.to(target, non_blocking=True), start)
-            features = torch.stack([_run(network, each) for each in inputs], dim=1)
-            own = slice(max(batches.first - start, 0), batches.last - start)
+            inputs = looks(batch.to(target, non_blocking=True), int(group[0]))
+            features = torch.stack([_run(network, each, mode, int(group[0])) for each in inputs], dim=1)
+            own = torch.from_numpy((rows[0] <= group) & (group < rows[1])).to(target)
             block: Float32 = features[own].float().cpu().numpy()
             progress.update(len(block))
             yield block
 
 
-def _run(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """In bfloat16 on a GPU; what comes before, augmentations too, stays in float32."""
+def _run(network: nn.Module, images: torch.Tensor, mode: Mode, first_row: int) -> torch.Tensor:
+    """In bfloat16 on a GPU; what comes before, augmentations too, stays in float32.
+
+    What a network drops in mode "reference" depends on the first row of its batch alone.
+    """
     device = images.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        features: torch.Tensor = network(images)
+    with ExitStack() as context:
+        context.enter_context(torch.autocast(device, torch.bfloat16, enabled=device == "cuda"))
+        if mode == "reference":
+            context.enter_context(torch.random.fork_rng([images.device] if device == "cuda" else []))
+            torch.manual_seed(derive_seed(0, "dropout of features", first_row))
+        try:
+            features: torch.Tensor = network(images)
+        except ValueError as error:
+            if mode == "eval" or len(images) > 1:
+                raise
+            raise UserError(_SINGLE) from error
     return features
+
+
+_SINGLE = (
+    "mode reference: the last batch has a single image, and this network none but one value of it to take "
+    "statistics of: choose another batch size (`published: {batch_size: ...}` of the encoder)"
+)
 
 
 def _width(encoder: Encoder, output: str) -> int:
@@ -232,14 +218,9 @@ def _batch_norms(network: nn.Module) -> list[_BatchNorm]:
     return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
-def _check_mode(network: nn.Module, mode: Mode, rows: int, batch_size: int) -> None:
+def _check_mode(network: nn.Module, mode: Mode) -> None:
     if mode == "eval" and any(module.training for module in network.modules()):
         raise RuntimeError("a module is in training mode: the features would depend on the batch")
-    if mode == "reference" and _batch_norms(network) and rows % batch_size == 1:
-        raise UserError(
-            f"mode reference: batches of {batch_size} leave a last batch of a single image, which has no "
-            "batch statistics: choose another batch size"
-        )
 
 
 def _checked(blocks: Iterator[Float32], ids: tuple[str, ...], output: str) -> Iterator[Float32]:

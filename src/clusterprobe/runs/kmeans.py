@@ -15,6 +15,7 @@ from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.cluster.kmeans import MEMORY_BYTES, KMeansModel, assign, fit_kmeans
 from clusterprobe.cluster.points import Points
 from clusterprobe.features.pca import ReducedRows, Rotation, load_pca
+from clusterprobe.features.raw_columns import RawColumns
 from clusterprobe.runs.assignments import SplitAssignment
 from clusterprobe.runs.clusters import number_of_clusters
 from clusterprobe.store.features import FeatureMatrix, read_records
@@ -42,7 +43,7 @@ def fit_cell(
     k = number_of_clusters(cell["clusters"], Path(cell["facts"]))
     options = METHODS[cell["method"]] | cell["options"]
     for member in cell["members"]:
-        parts = [_open(part, member, cell["reducer"]) for part in member["splits"]]
+        parts = _open_all(member, cell["reducer"])
         points = _Once(parts[0], options.get("spherical", False), memory_bytes)
         made_from = _made_from(cell, member, k, code)
         for seed in member["seeds"]:
@@ -71,8 +72,25 @@ def _sizes(model: KMeansModel) -> dict[str, int]:
     return dict(zip(("clusters", "dims"), model.centres.shape, strict=True))
 
 
+def _open_all(member: Mapping[str, Any], reducer: Mapping[str, Any]) -> list[Rows]:
+    """Open all splits, the one of the fit first; one that is marked as raw is taken for a reduced one."""
+    first, *others = member["splits"]
+    fitted = _open(first, member, reducer)
+    return [
+        fitted,
+        *(
+            RawColumns(_stored(part), fitted) if part.get("raw") else _open(part, member, reducer)
+            for part in others
+        ),
+    ]
+
+
+def _stored(part: Mapping[str, Any]) -> Rows:
+    return FeatureMatrix.open([Path(shard) for shard in part["shards"]])
+
+
 def _open(part: Mapping[str, Any], member: Mapping[str, Any], reducer: Mapping[str, Any]) -> Rows:
-    rows: Rows = FeatureMatrix.open([Path(shard) for shard in part["shards"]])
+    rows = _stored(part)
     pca = load_pca(Path(member["basis"])) if member["basis"] else None
     if pca is None and not reducer["normalise"]:
         return rows

@@ -18,6 +18,8 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, HeadRecord, save_encoder, untrained_encoder
 from clusterprobe.encoders.heads import build_head
 from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.batches import Mode
+from clusterprobe.features.cuts import CUTS, Cut
 from clusterprobe.features.extract import extract_shard, output_network, shard_range
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import read_manifest
@@ -126,10 +128,11 @@ def test_same_bytes_twice_and_with_workers(place: Path) -> None:
 def test_reference_mode_normalises_by_the_batch_and_leaves_the_weights_alone(place: Path) -> None:
     before = sha256_file(place / "encoder" / "weights.safetensors")
     found = values(extract(place, mode="reference"))
+    images, order = batch_of(place), torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))
+    expected = torch.empty(ROWS, 8)
     with torch.no_grad():
-        expected = torch.cat(
-            [an_encoder().body.train()(batch_of(place, slice(i, i + 5))) for i in range(0, ROWS, 5)]
-        )
+        for batch in order.split(5):
+            expected[batch] = an_encoder().body.train()(images[batch])
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
     assert np.abs(found - values(extract(place, into="eval"))).max() > 0.1
     assert sha256_file(place / "encoder" / "weights.safetensors") == before
@@ -142,10 +145,37 @@ def test_reference_mode_touches_no_running_statistics() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.body.state_dict().items())
 
 
-def test_reference_mode_refuses_a_last_batch_of_one(place: Path) -> None:
+def test_reference_mode_refuses_a_single_image_only_where_it_is_a_single_value(place: Path) -> None:
+    """A last batch of one image has statistics over its places, unless the network leaves it one place."""
+    assert np.isfinite(values(extract(place, mode="reference", batch_size=11))).all()
+    options = {"widths": [4, 8, 8, 8], "strides": [2, 2, 2, 2]}
+    save_encoder(place / "encoder", untrained_encoder("small-convnet", options, 0, RGB))
     with pytest.raises(UserError, match="choose another batch size"):
-        extract(place, mode="reference", batch_size=11)
-    assert not (place / "features").exists()
+        extract(place, mode="reference", batch_size=11, into="one-place")
+    assert not list((place / "one-place").glob("*.npy"))
+
+
+def test_reference_mode_drops_as_in_training_and_gives_the_same_bytes_twice(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_dropout(encoder: Encoder, output: str, mode: Mode) -> torch.nn.Module:
+        network = torch.nn.Sequential(encoder.body, torch.nn.Dropout(0.5))
+        return network.train(mode == "reference")
+
+    monkeypatch.setattr("clusterprobe.features.extract.output_network", with_dropout)
+    found = [values(extract(place, 2, mode="reference", into=name)) for name in "ab"]
+    assert 0.3 < (found[0] == 0).mean() < 0.7
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("cut", ["off-centre", "random"])
+def test_images_are_cut_as_asked_row_by_row(place: Path, cut: Cut) -> None:
+    ids = read_manifest(place / "manifests" / "train.parquet").ids
+    files = [next((place / "images" / "train").rglob(Path(name).name)) for name in ids]
+    inputs = [CUTS[cut](RGB, Image.open(file), row) for row, file in enumerate(files)]
+    with torch.inference_mode():
+        expected = an_encoder().body.eval()(RGB.normalise(torch.from_numpy(np.stack(inputs))))
+    np.testing.assert_allclose(values(extract(place, 2, cut=cut)), expected.numpy(), atol=2e-3)
 
 
 def test_eval_mode_does_not_depend_on_the_batch_size(place: Path) -> None:

@@ -127,6 +127,35 @@ def test_a_damaged_seed_is_fitted_again_with_the_same_result(
     np.testing.assert_array_equal(before[1][0].centres, after[1][0].centres)
 
 
+def test_raw_transfer_features_meet_centres_of_another_space(
+    cell: dict[str, Any], fits: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Published: the same centres, no projection of the transfer set, and every image at the wrong one."""
+    clean = _run(cell)
+    moved = cell["members"][0]["splits"][2]
+    moved["raw"] = True
+    published = _run(cell)
+    assert fits == [0, 1]
+    assert (
+        "raw-transfer-features: 3 of 3 columns of 'space' are taken for 'space|pca3-"
+        in capsys.readouterr().err
+    )
+    raw = FeatureMatrix.open([Path(moved["shards"][0])]).take(np.arange(10))
+    for (model, before), (_, after) in zip(clean, published, strict=True):
+        for number in (0, 1):
+            np.testing.assert_array_equal(before[number].assignment.cluster, after[number].assignment.cluster)
+        distances = np.linalg.norm(raw[:, None] - model.centres, axis=2)
+        np.testing.assert_array_equal(after[2].assignment.cluster, distances.argmin(axis=1))
+        assert (before[2].assignment.cluster != after[2].assignment.cluster).any()
+
+
+def test_raw_features_are_refused_where_no_deviation_is_named(cell: dict[str, Any]) -> None:
+    model = _run(cell)[0][0]
+    raw = FeatureMatrix.open([Path(cell["members"][0]["splits"][2]["shards"][0])])
+    with pytest.raises(UserError, match="these features are of the space 'space'"):
+        kmeans.assign(raw, model)
+
+
 def test_models_and_assignments_survive_the_way_to_disk(cell: dict[str, Any], tmp_path: Path) -> None:
     found = _run(cell)
     arrays = model_arrays({(None, seed): model for seed, (model, _) in enumerate(found)})

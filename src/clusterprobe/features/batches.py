@@ -1,0 +1,90 @@
+"""Which images of a split go through a network together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.cuts import CUTS, Cut
+from clusterprobe.images.manifest import Manifest
+from clusterprobe.images.sources import ImageSource
+from clusterprobe.store.rows import Float32
+
+Int64 = npt.NDArray[np.int64]
+Mode = Literal["eval", "reference"]
+
+_ROWS_AT_ONCE = 1024
+
+
+def batch_rows(count: int, batch_size: int, rows: tuple[int, int], mode: Mode) -> list[Int64]:
+    """Return the rows of each batch of a split of `count` images that has one of the rows [first, last).
+
+    In mode "reference" the images of a batch come from all over the split, in the one order that the sampler
+    of the published code (arXiv 2008.10312: DistributedSampler, epoch 0) gives them, and its last batch may
+    be smaller. In mode "eval", where batches do not matter, they are as listed.
+    """
+    first, last = rows
+    if first == last:
+        return []
+    if mode == "eval":
+        starts = range(first // batch_size * batch_size, last, batch_size)
+        return [np.arange(start, min(start + batch_size, count)) for start in starts]
+    order: Int64 = torch.randperm(count, generator=torch.Generator().manual_seed(0)).numpy()
+    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    return [batch for batch in batches if ((first <= batch) & (batch < last)).any()]
+
+
+class SplitBatches(Dataset[torch.Tensor | UserError]):
+    """Batches of a split, rows `groups` of it: uint8 [B, C, S, S], or why one cannot be made.
+
+    Errors are handed over as values: worker processes would bury their message in a traceback.
+    """
+
+    def __init__(
+        self,
+        images: Manifest,
+        source: ImageSource,
+        preprocessing: Preprocessing,
+        cut: Cut,
+        groups: Sequence[Int64],
+    ) -> None:
+        self._locations, self._hashes = images.locations, images.sha256
+        self._source, self._preprocessing, self._cut = source, preprocessing, CUTS[cut]
+        self.groups = groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, index: int) -> torch.Tensor | UserError:
+        try:
+            return torch.from_numpy(np.stack([self._input(row) for row in self.groups[index].tolist()]))
+        except UserError as error:
+            return UserError(str(error))
+
+    def _input(self, row: int) -> npt.NDArray[np.uint8]:
+        image = self._source.read_verified(self._locations[row], self._hashes[row])
+        return self._cut(self._preprocessing, image, row)
+
+
+def in_row_order(
+    blocks: Iterator[Float32], groups: Sequence[Int64], rows: tuple[int, int]
+) -> Iterator[Float32]:
+    """Yield blocks of rows `groups` in the order of the rows [first, last); they wait in a temporary file."""
+    first, last = rows
+    with tempfile.TemporaryFile() as waiting:
+        found: Float32 | None = None
+        for group, block in zip(groups, blocks, strict=True):
+            if found is None:
+                found = np.memmap(waiting, np.float32, "w+", shape=(last - first, *block.shape[1:]))
+            found[group[(first <= group) & (group < last)] - first] = block
+        for start in range(0, last - first, _ROWS_AT_ONCE):
+            assert found is not None, "every row is in a batch"
+            yield np.array(found[start : start + _ROWS_AT_ONCE])
