@@ -1,6 +1,6 @@
 # Clusters against labels, probes and criteria beside them, and all results in one table.
 
-from clusterprobe.config import probe_cells
+from clusterprobe.config import pass_cells, probe_cells
 
 
 rule evaluate_clustering:
@@ -92,6 +92,27 @@ rule score_clusterings:
         "../scripts/score_clusterings.py"
 
 
+rule score_passes:
+    """How good the clusters of one run are after some passes of its fit, from the centres that it kept."""
+    input:
+        unpack(lambda w: pass_cells.passes_inputs(PLAN.runs[w.run])),
+    output:
+        "data/results/passes/{run}.parquet",
+    log:
+        "data/logs/score_passes/{run}.log",
+    benchmark:
+        "data/benchmarks/score_passes/{run}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        cell=lambda w: pass_cells.passes_cell(PLAN.runs[w.run]),
+        code=digest("score_passes.py"),
+    script:
+        "../scripts/score_passes.py"
+
+
 rule collect_results:
     """All rows of the experiment, one value each, with the readable names of the configuration."""
     input:
@@ -103,6 +124,7 @@ rule collect_results:
         ],
         probes=[paths.probe_results(probe) for probe in PLAN.probes.values()],
         criteria=[paths.criteria(scored.run) for scored in PLAN.criteria.values()],
+        passes=[paths.passes_results(run) for run in pass_cells.traced_runs(PLAN)],
     output:
         f"reports/{EXPERIMENT}/results.parquet",
     log:

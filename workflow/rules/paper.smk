@@ -1,6 +1,6 @@
 # What people read: tables, figures, galleries, the first page, the PDF.
 
-from clusterprobe.config import figure_cells, targets
+from clusterprobe.config import figure_cells, published_encoders, targets
 from clusterprobe.report.names import method_title
 
 CLASS_FACTS = {
@@ -38,6 +38,13 @@ def figure_runs(wildcards):
 def table_runs(wildcards):
     """The runs whose assignments a table shows."""
     return DEFAULT_RUNS if wildcards.table == "confusions" else []
+
+
+def table_catalogue(wildcards):
+    """What the catalogue of encoders says of every entry, for the table that is made of it."""
+    if wildcards.table != "kmeans-table-1":
+        return []
+    return published_encoders.catalogue_facts(published_encoders.read_catalogue(Path("config/encoders.yaml")))
 
 
 def table_files(wildcards):
@@ -83,6 +90,7 @@ rule make_table:
         facts=TABLE_FACTS,
         published_as=PUBLISHED_AS,
         runs=table_runs,
+        catalogue=table_catalogue,
         caption=lambda w: caption("table", w.table),
         code=digest("make_table.py"),
     script:

@@ -20,6 +20,7 @@ with job(snakemake):
         {name: len(read_json(Path(path))["classes"]) for name, path in params.classes.items()},
         published_as=params.published_as,
         facts=dataset_facts(params.facts),
+        catalogue=params.catalogue,
         confusions=[largest_confusions(shown, CONFUSIONS) for shown in params.runs],
     )
     save_table(table, Path(output.tex), Path(output.html), Path(output.csv))

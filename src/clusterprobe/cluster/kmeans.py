@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -25,11 +25,15 @@ MEMORY_BYTES = 4 * 2**30
 """How much memory rows may take as float32 to be kept there."""
 
 
+_AFTER = "centres-after-"
+
+
 @dataclass(frozen=True)
 class KMeansModel:
     """Centres [K, D] float32 in `space`, their inertia on the rows of the fit, its iterations (or epochs).
 
-    The inertia is the sum of squared distances, or the sum of 1 - cosine if spherical.
+    The inertia is the sum of squared distances, or the sum of 1 - cosine if spherical. `trace` holds the
+    centres after some passes.
     """
 
     centres: Float32
@@ -37,6 +41,7 @@ class KMeansModel:
     iterations: int
     space: str
     spherical: bool
+    trace: Mapping[int, Float32] = field(default_factory=dict)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the model as named arrays."""
@@ -46,7 +51,7 @@ class KMeansModel:
             "iterations": np.asarray(self.iterations),
             "space": np.asarray(self.space),
             "spherical": np.asarray(self.spherical),
-        }
+        } | {f"{_AFTER}{number}": centres for number, centres in self.trace.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> KMeansModel:
@@ -57,6 +62,11 @@ class KMeansModel:
             iterations=int(arrays["iterations"]),
             space=str(arrays["space"]),
             spherical=bool(arrays["spherical"]),
+            trace={
+                int(name.removeprefix(_AFTER)): np.ascontiguousarray(values, dtype=np.float32)
+                for name, values in arrays.items()
+                if name.startswith(_AFTER)
+            },
         )
 
 
@@ -74,6 +84,7 @@ def fit_kmeans(
     batch_size: int | None = None,
     reassignment_ratio: float = 0.01,
     initial: Float32 | None = None,
+    trace: Sequence[int] = (),
     memory_bytes: int = MEMORY_BYTES,
 ) -> KMeansModel:
     """Fit k centres to rows [N, D]; the best inertia of `restarts` counts, equal seeds give equal bytes.
@@ -81,7 +92,8 @@ def fit_kmeans(
     lloyd: until no label changes, the centres move less than `tolerance` (squared, relative to the variance),
     or `max_iterations`. minibatch: `epochs` passes in batches of max(2048, 2^ceil(log2 k)), or `batch_size`,
     as in arXiv 2008.10312. spherical: rows and centres of unit length, by cosine. `initial` [K, D] takes the
-    place of k-means++. Rows of at most `memory_bytes` as float32 are kept in memory; `Points` made of them
+    place of k-means++. The model keeps the centres after the passes in `trace`; those of a fit that settled
+    before are its last. Rows of at most `memory_bytes` as float32 are kept in memory; `Points` made of them
     once serve several fits. A long fit reports its progress on stderr.
     Raises UserError for a k that does not fit the rows, for bad options and for values that are not finite.
     """
@@ -93,30 +105,43 @@ def fit_kmeans(
     start = None if initial is None else _given_centres(initial, points, k)
     passes = restarts * (max_iterations if algorithm == "lloyd" else epochs)
 
-    def fit(stream: np.random.SeedSequence) -> Fit:
-        generator = np.random.default_rng(stream)
+    def fit(stream: np.random.SeedSequence) -> tuple[Fit, dict[int, Float32]]:
+        generator, passed = np.random.default_rng(stream), _Trace(trace)
+        seen: dict[str, Any] = {"report": progress.update, "watch": passed.watch}
         if algorithm == "lloyd":
             first = seed_centres(points, k, generator, progress.update) if start is None else start
-            return lloyd(
-                points, first, max_iterations=max_iterations, tolerance=tolerance, report=progress.update
-            )
-        return minibatch(
-            points,
-            k,
-            generator,
-            epochs=epochs,
-            batch_size=batch_size,
-            reassignment_ratio=reassignment_ratio,
-            initial=start,
-            report=progress.update,
-        )
+            found = lloyd(points, first, max_iterations=max_iterations, tolerance=tolerance, **seen)
+        else:
+            steps = {"epochs": epochs, "batch_size": batch_size, "reassignment_ratio": reassignment_ratio}
+            found = minibatch(points, k, generator, initial=start, **steps, **seen)  # type: ignore[arg-type]
+        return found, passed.complete(found.centres, points.offset)
 
     with Progress(f"{k}-means, at most {passes} passes", passes * points.count, "rows") as progress:
-        best = min(map(fit, np.random.SeedSequence(seed).spawn(restarts)), key=lambda found: found.inertia)
+        fits = map(fit, np.random.SeedSequence(seed).spawn(restarts))
+        best, passed = min(fits, key=lambda pair: pair[0].inertia)
         progress.finish(f"{best.iterations} passes")
     # on the unit sphere |x - c|^2 = 2 (1 - x.c)
     inertia = best.inertia / 2 if points.spherical else best.inertia
-    return KMeansModel(best.centres + points.offset, inertia, best.iterations, rows.space, points.spherical)
+    return KMeansModel(
+        best.centres + points.offset, inertia, best.iterations, rows.space, points.spherical, passed
+    )
+
+
+class _Trace:
+    """The centres after some passes of a fit."""
+
+    def __init__(self, wanted: Sequence[int]) -> None:
+        self._wanted = sorted(set(wanted))
+        self._seen: dict[int, Float32] = {}
+
+    def watch(self, number: int, centres: Float32) -> None:
+        """Keep the centres after a pass that is wanted."""
+        if number in self._wanted:
+            self._seen[number] = centres.copy()
+
+    def complete(self, last: Float32, offset: Float32) -> dict[int, Float32]:
+        """Return centres [K, D] by pass, moved back by `offset`; `last` where a pass was not needed."""
+        return {number: self._seen.get(number, last) + offset for number in self._wanted}
 
 
 def assign(rows: Rows, model: KMeansModel) -> Assignment:

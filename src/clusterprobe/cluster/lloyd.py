@@ -7,7 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from clusterprobe.cluster.bounds import Bounds
-from clusterprobe.cluster.partition import Partition, Report, assign_all, refill_empty, silent
+from clusterprobe.cluster.partition import (
+    Partition,
+    Report,
+    Watch,
+    assign_all,
+    refill_empty,
+    silent,
+    unwatched,
+)
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
 
@@ -36,9 +44,15 @@ class Step(NamedTuple):
 
 
 def lloyd(
-    points: Points, centres: Float32, *, max_iterations: int, tolerance: float, report: Report = silent
+    points: Points,
+    centres: Float32,
+    *,
+    max_iterations: int,
+    tolerance: float,
+    report: Report = silent,
+    watch: Watch = unwatched,
 ) -> Fit:
-    """Improve centres [K, D] until no label changes.
+    """Improve centres [K, D] until no label changes; `watch` sees them after every pass that moves them.
 
     Stops early when the centres together move by at most `tolerance` x variance of the points (squared), or
     after `max_iterations`. Empty clusters restart at the points farthest from their centres. The inertia is
@@ -54,6 +68,7 @@ def lloyd(
         note = f"pass {iteration + 1}, {100 * found.changed:.2g} % of rows changed cluster in the one before"
         moved = float(np.square(found.updated - centres).sum(dtype=np.float64))
         centres = found.updated
+        watch(iteration, centres)
         if moved <= tolerance * points.variance:
             break
         if bounds is None and _worth_bounds(len(centres), found.changed):

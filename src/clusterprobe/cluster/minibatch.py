@@ -7,7 +7,7 @@ import numpy as np
 from clusterprobe.cluster.initialisation import plus_plus
 from clusterprobe.cluster.lloyd import Fit
 from clusterprobe.cluster.nearest import Centres, Float64, Int32, cluster_sums
-from clusterprobe.cluster.partition import Partition, Report, assign_all, silent
+from clusterprobe.cluster.partition import Partition, Report, Watch, assign_all, silent, unwatched
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
 from clusterprobe.store.threads import in_order
@@ -30,8 +30,10 @@ def minibatch(
     reassignment_ratio: float,
     initial: Float32 | None = None,
     report: Report = silent,
+    watch: Watch = unwatched,
 ) -> Fit:
-    """Move centres [K, D] along with `epochs` passes over the points, reshuffled for each.
+    """Move centres [K, D] along with `epochs` passes over the points, reshuffled for each; `watch` sees them
+    after every epoch.
 
     The first mini-batch alone chooses the first centres by k-means++; each centre then moves by 1 / (rows it
     has seen). Sculley, Web-scale k-means clustering, WWW 2010, algorithm 1; with reassignment
@@ -47,6 +49,8 @@ def minibatch(
                 stream = _Stream(start, points.spherical, reassignment_ratio)
             stream.step(batch, generator)
             report(len(batch), f"epoch {epoch}")
+        if stream is not None:
+            watch(epoch, stream.centres.astype(np.float32))
     assert stream is not None, "there is at least one epoch and one point"
     centres = stream.centres.astype(np.float32)
     final = Partition.none(points.count, centres.shape)

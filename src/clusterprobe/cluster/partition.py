@@ -16,8 +16,16 @@ Report = Callable[[int, str], None]
 """Called during a fit with a number of rows that were looked at again, and a note."""
 
 
+Watch = Callable[[int, Float32], None]
+"""Called during a fit with the number of a pass and the centres [K, D] after it."""
+
+
 def silent(rows: int, note: str) -> None:
     """Report nothing."""
+
+
+def unwatched(number: int, centres: Float32) -> None:
+    """Look at nothing."""
 
 
 @dataclass

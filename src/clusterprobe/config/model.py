@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -71,7 +71,13 @@ class KMeansOptions(Strict):
         description="mini-batch centres with a smaller share of the largest count start anew; null: 0.01",
     )
 
-    def given(self) -> dict[str, int | float]:
+    trace: list[Annotated[int, Field(ge=1)]] | None = Field(
+        None,
+        min_length=1,
+        description="passes (of the mini-batch variant: epochs) after which clusters are scored, too",
+    )
+
+    def given(self) -> dict[str, Any]:
         """Return the options that are set."""
         return self.model_dump(mode="json", exclude_none=True)
 

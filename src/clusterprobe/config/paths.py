@@ -77,6 +77,11 @@ def probe_results(probe: Probe) -> str:
     return f"data/results/{probe.id}.parquet"
 
 
+def passes_results(run: Run) -> str:
+    """Return the metrics of a run after single passes of its fit."""
+    return f"data/results/passes/{run.id}.parquet"
+
+
 def criteria(run: Run) -> str:
     """Return the label-free criteria of a run."""
     return f"data/results/criteria/{run.id}.parquet"

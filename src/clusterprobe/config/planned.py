@@ -142,7 +142,7 @@ class Run:
     members: tuple[Member, ...]
     reducer: Reducer
     clusters: Clusters
-    options: dict[str, int | float]
+    options: dict[str, Any]
     transfer: tuple[tuple[PlannedDataset, str], ...]
     protocol: str = "clean"
     deviations: tuple[Deviation, ...] = ()

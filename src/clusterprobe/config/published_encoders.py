@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -27,6 +27,22 @@ def read_catalogue(path: Path) -> dict[str, FileEncoder | UnavailableEncoder]:
         except ValidationError as error:
             raise UserError(f"{path}, entry {name}: {explain(error, Entry)}") from error
     return entries
+
+
+def catalogue_facts(entries: Mapping[str, FileEncoder | UnavailableEncoder]) -> list[dict[str, Any]]:
+    """Return method, network, published linear accuracy with source, and why an entry has no file, if so."""
+    return [
+        {
+            "name": name,
+            "method": entry.method,
+            "network": entry.network,
+            "linear": entry.linear.top1 if entry.linear else None,
+            "source": entry.linear.source if entry.linear else None,
+            "seen": entry.seen,
+            "reason": entry.reason if isinstance(entry, UnavailableEncoder) else None,
+        }
+        for name, entry in entries.items()
+    ]
 
 
 _COLUMNS = ("name", "network", "width", "seen", "linear", "licence", "file")

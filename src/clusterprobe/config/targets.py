@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterprobe.config.pass_cells import traced_runs
 from clusterprobe.config.planned import Plan, Run
 
 
@@ -26,6 +27,7 @@ def tables(plan: Plan) -> list[str]:
     names += ["transfer"] if _labelled(plan) and plan.config.transfer else []
     names += ["overclustering"] if _labelled(plan) and _varies(plan, "clusters") else []
     names += ["probes"] if plan.probes else []
+    names += ["attribution"] if _labelled(plan) and _deviates(plan) else []
     names += ["criteria"] if _labelled(plan) and _leaves_a_choice(plan) else []
     return names
 
@@ -41,6 +43,7 @@ def figures(plan: Plan) -> list[str]:
         names += ["neighbour-purity"] if plan.purity else []
         names += ["pca-dims"] if _varies(plan, "reducer") else []
         names += ["k-sweep"] if _varies(plan, "clusters") else []
+        names += ["acc-by-epoch"] if traced_runs(plan) else []
     return names
 
 
@@ -66,6 +69,12 @@ def default_runs(plan: Plan) -> list[Run]:
 
 def _labelled(plan: Plan) -> bool:
     return all(plan.dataset(name).definition.labelled for name in plan.config.fit)
+
+
+def _deviates(plan: Plan) -> bool:
+    """Whether some encoder is clustered as published, and clean beside it."""
+    runs = {(run.dataset.id, run.encoder, run.method, run.protocol) for run in plan.runs.values()}
+    return any((*cell, "clean") in runs for *cell, protocol in runs if protocol == "published")
 
 
 def _leaves_a_choice(plan: Plan) -> bool:

@@ -76,6 +76,7 @@ def compare(counts: Int64) -> dict[str, float]:
         "nmi_geometric": metrics.nmi_geometric(counts),
         "ami": metrics.ami(counts),
         "ari": metrics.ari(counts),
+        "fm": metrics.fowlkes_mallows(counts),
     }
 
 

@@ -44,6 +44,22 @@ def k_sweep(results: pd.DataFrame) -> Figure:
     return draw_sweep(table, "clusters", ticks, [str(tick) for tick in ticks])
 
 
+def acc_by_epoch(results: pd.DataFrame) -> Figure:
+    """Draw ACC and ARI against the passes of k-means after which they were worked out (metrics acc@n, ari@n).
+
+    The words `epoch` and `pass` mean the same: once over all images.
+    """
+    rows = at_home(results)
+    parts = rows["metric"].str.extract(r"^(acc|ari)@(\d+)$")
+    rows = rows.assign(metric=parts[0], at=parts[1].astype("float64"))[parts[0].notna()]
+    rows = drawable("acc-by-epoch", rows, "runs with the option `trace`")
+    points = [cells(part).assign(at=at) for at, part in rows.groupby("at")]
+    table = pd.concat(points, ignore_index=True)
+    ticks = sorted({int(at) for at in table["at"]})
+    table = table.assign(line=_line_names(table))
+    return draw_sweep(table, "passes over the images", ticks, [str(tick) for tick in ticks])
+
+
 def neighbour_purity(results: pd.DataFrame) -> Figure:
     """Draw the purity of the k nearest neighbours against k, one line per encoder."""
     rows = results[results["metric"].str.startswith("neighbour_purity@")]

@@ -20,7 +20,7 @@ from clusterprobe.report.ablations import (
 )
 from clusterprobe.report.comparisons import acc_by_method, ari_against_acc
 from clusterprobe.report.confusions import confusion, superclass_confusion
-from clusterprobe.report.curves import k_sweep, neighbour_purity, pca_dims
+from clusterprobe.report.curves import acc_by_epoch, k_sweep, neighbour_purity, pca_dims
 from clusterprobe.report.distributions import cluster_sizes
 from clusterprobe.report.histories import training_curves
 from clusterprobe.report.label_figures import filter_grid, label_agreement, label_entropy
@@ -70,6 +70,10 @@ FIGURES = {
     ),
     "k-sweep": Drawing(
         "ACC and ARI against the number of clusters. Band: standard deviation over seeds.", k_sweep
+    ),
+    "acc-by-epoch": Drawing(
+        "ACC and ARI after single passes of k-means over the images. Band: standard deviation over seeds.",
+        acc_by_epoch,
     ),
     "neighbour-purity": Drawing(
         "Share of the k nearest neighbours of an image that carry its label.", neighbour_purity

@@ -29,6 +29,7 @@ _SPECIAL = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
     "†": r"$\dagger$",
     "µ": r"$\mu$",
     "–": "--",

@@ -11,6 +11,7 @@ METRICS = {
     "ari": "ARI",
     "nmi": "NMI",
     "nmi_geometric": "NMI (geometric)",
+    "fm": "FM",
     "clusters_used": "Clusters used",
     "largest_share": "Largest share",
     "chance_acc": "Chance ACC",
@@ -58,7 +59,7 @@ SUPERVISED = frozenset({"linear"})
 """Methods that were trained with labels: the upper row of a comparison, never a rival in it."""
 
 NEED_LABELS = frozenset(
-    {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "nmi_geometric", "chance_acc"}
+    {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "nmi_geometric", "fm", "chance_acc"}
 )
 """Metrics that exist only where images carry labels."""
 

@@ -9,6 +9,10 @@ from typing import Any
 import pandas as pd
 
 from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.report.attribution import TITLE as ATTRIBUTION
+from clusterprobe.report.attribution import build_attribution_table
+from clusterprobe.report.catalogue_table import TITLE as CATALOGUE
+from clusterprobe.report.catalogue_table import build_catalogue_table
 from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
 from clusterprobe.report.confusion_table import build_confusion_table
 from clusterprobe.report.criteria_table import TITLE as CRITERIA
@@ -94,6 +98,8 @@ TABLES: dict[str, Recipe | PaperTable | ProbeTable | FactTable] = {
     "confusions": FactTable(CONFUSIONS),
     "probes": FactTable(PROBES),
     "criteria": FactTable(CRITERIA),
+    "attribution": FactTable(ATTRIBUTION),
+    "kmeans-table-1": FactTable(CATALOGUE),
     **SCAN_TABLES,
     **MMDC_TABLES,
     **SELA_TABLES,
@@ -124,6 +130,7 @@ def build_table(
     facts: Sequence[Mapping[str, Any]] = (),
     operations: Intervals | None = None,
     confusions: Sequence[Mapping[str, Any]] = (),
+    catalogue: Sequence[Mapping[str, Any]] = (),
 ) -> Table:
     """Return the table `name` of a frame of results.
 
@@ -133,7 +140,7 @@ def build_table(
     `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
     first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
     (name -> interval; those of the code if not given) for tables of augmentations, `confusions` (see
-    `build_confusion_table`) for the table of that name.
+    `build_confusion_table`) for the table of that name, `catalogue` for that of its methods.
     """
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
@@ -144,6 +151,10 @@ def build_table(
         return build_probe_table(name, tidy(results))
     if name == "criteria":
         return build_criteria_table(name, tidy(results))
+    if name == "kmeans-table-1":
+        return build_catalogue_table(name, catalogue)
+    if name == "attribution":
+        return build_attribution_table(name, tidy(results))
     if name == "scan-table-s1":
         return build_dataset_table(name, facts, published_as)
     if name == "scan-table-s2":

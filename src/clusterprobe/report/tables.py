@@ -9,7 +9,7 @@ from typing import Literal
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.names import ACCURACIES, COMPANIONS, metric_title
 
-Format = Literal["percent", "count", "number"]
+Format = Literal["percent", "count", "number", "change", "count change"]
 Mark = Literal["best", "tie", ""]
 
 COMPANION_NOTE = (
@@ -146,12 +146,16 @@ def format_spread(cell: Cell, column: Column) -> str:
     """Return the standard deviation as printed; empty if the column has none or there is one seed."""
     if not column.spread or cell.empty or cell.std is None or not math.isfinite(cell.std):
         return ""
-    return _format_number(cell.std, column.format)
+    return _format_number(cell.std, "percent" if column.format == "change" else column.format)
 
 
 def _format_number(value: float, form: Format) -> str:
     if form == "percent":
         return f"{100 * value:z.1f}"
+    if form == "change":
+        return f"{100 * value:+z.1f}"
+    if form == "count change":
+        return f"{value:+z,.0f}" if float(value).is_integer() else f"{value:+z,.1f}"
     if form == "count":
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
     return f"{value:z.3g}"

@@ -43,7 +43,7 @@ def fit_cell(
     k = number_of_clusters(cell["clusters"], Path(cell["facts"]))
     options = METHODS[cell["method"]] | cell["options"]
     for member in cell["members"]:
-        parts = _open_all(member, cell["reducer"])
+        parts = open_splits(member, cell["reducer"])
         points = _Once(parts[0], options.get("spherical", False), memory_bytes)
         made_from = _made_from(cell, member, k, code)
         for seed in member["seeds"]:
@@ -52,7 +52,7 @@ def fit_cell(
             assigned = zip(member["splits"], parts, strict=True)
             yield (
                 model,
-                [SplitAssignment.of(part, member, seed, _assign(rows, model)) for part, rows in assigned],
+                [SplitAssignment.of(part, member, seed, assign_rows(rows, model)) for part, rows in assigned],
             )
 
 
@@ -72,7 +72,7 @@ def _sizes(model: KMeansModel) -> dict[str, int]:
     return dict(zip(("clusters", "dims"), model.centres.shape, strict=True))
 
 
-def _open_all(member: Mapping[str, Any], reducer: Mapping[str, Any]) -> list[Rows]:
+def open_splits(member: Mapping[str, Any], reducer: Mapping[str, Any]) -> list[Rows]:
     """Open all splits, the one of the fit first; one that is marked as raw is taken for a reduced one."""
     first, *others = member["splits"]
     fitted = _open(first, member, reducer)
@@ -144,10 +144,12 @@ class _Once:
         model = fit_kmeans(self._points, k, seed, **options)
         if self._rotated is None:
             return model
-        return replace(model, centres=self._rotated[1].forward(model.centres), space=self._rows.space)
+        rotate = self._rotated[1].forward
+        trace = {number: rotate(centres) for number, centres in model.trace.items()}
+        return replace(model, centres=rotate(model.centres), space=self._rows.space, trace=trace)
 
 
-def _assign(rows: Rows, model: KMeansModel) -> Assignment:
+def assign_rows(rows: Rows, model: KMeansModel) -> Assignment:
     """As `assign`, without rotating all rows where rotating the centres does."""
     rotated = None if model.spherical else _rotated(rows)
     if rotated is None or rows.space != model.space:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -95,6 +96,34 @@ def test_moving_and_scaling_and_rotating_change_no_cluster(seed: int, scale: flo
         assign(ArrayRows(values), plain).cluster, assign(ArrayRows(changed), other).cluster
     )
     np.testing.assert_allclose(other.inertia, plain.inertia * scale**2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("spherical", [False, True])
+def test_a_trace_holds_the_centres_of_shorter_fits(spherical: bool) -> None:
+    """One fit passes through what fits of fewer passes end with, and stays where it settles."""
+    rows = ArrayRows(blobs(spread=1.0) + 5, space="encoder")
+    wanted = (1, 2, 5)
+    for algorithm, passes in (("lloyd", "max_iterations"), ("minibatch", "epochs")):
+        options = {"algorithm": algorithm, "batch_size": 128, "spherical": spherical, "tolerance": 0}
+        fit = partial(fit_kmeans, rows, 6, 3, **options)
+        traced = fit(trace=wanted, **{passes: 6})
+        assert tuple(traced.trace) == wanted
+        for number in wanted:
+            alone = fit(**{passes: number})
+            np.testing.assert_array_equal(traced.trace[number], alone.centres)
+        untraced = fit(**{passes: 6})
+        np.testing.assert_array_equal(traced.centres, untraced.centres)
+        again = KMeansModel.from_arrays(traced.to_arrays())
+        np.testing.assert_array_equal(again.trace[2], traced.trace[2])
+
+
+def test_a_trace_is_that_of_the_best_start_and_ends_where_the_fit_settles() -> None:
+    rows = ArrayRows(blobs(), space="encoder")
+    found = fit_kmeans(rows, 6, 0, restarts=5, trace=(1, 300))
+    assert found.iterations < 300
+    np.testing.assert_array_equal(found.trace[300], found.centres)
+    near = np.linalg.norm(found.trace[1][:, None] - found.centres, axis=2).argmin(axis=1)
+    assert len(set(near)) == 6
 
 
 def test_full_rank_pca_changes_no_cluster() -> None:

@@ -11,7 +11,7 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.clustering import confusion, evaluate_assignments, top_confusions
 
 LABEL_FREE = {"clusters_used", "largest_share", "entropy"}
-COMPARED = {"nmi", "nmi_geometric", "ami", "ari"}
+COMPARED = {"nmi", "nmi_geometric", "ami", "ari", "fm"}
 
 
 def rows_of(counts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -78,7 +78,7 @@ def test_without_labels_the_rest_remains() -> None:
     assert set(score([0, 1, 2], [-1, -1, -1])) == label_free
     assert set(score([0, 1, 2], [0, 1, 2], np.zeros(0, np.int64))) == label_free
     unknown = evaluate_transfer(TRAIN, np.full(40, -1), np.array([0, 1]), np.array([3, 1]), 4, CLASS_MAP)
-    assert set(unknown) == label_free | {"nmi", "nmi_geometric", "ami", "ari", "acc_val"}
+    assert set(unknown) == label_free | {"nmi", "nmi_geometric", "ami", "ari", "fm", "acc_val"}
 
 
 def test_no_common_class_is_refused() -> None:
