@@ -20,7 +20,7 @@ from clusterprobe.config.model import Config
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.targets import report_targets
 
-EMBEDDED = {"config.yaml", "digits-all.yaml"}
+EMBEDDED = {"config.yaml", "digits-all.yaml", "digits-attribution.yaml"}
 """Experiments on the digits, which need nothing."""
 
 FAST = {"imagenet-50"}
