@@ -10,8 +10,12 @@ from clusterprobe.config.planned import Plan, Run
 
 
 def traced_runs(plan: Plan) -> list[Run]:
-    """Return the runs whose fits keep centres on their way, as far as there are labels to score them by."""
-    return [run for run in plan.runs.values() if run.options.get("trace") and run.dataset.definition.labelled]
+    """Return the runs whose fits keep centres on their way, as far as there are labels to score them by.
+
+    Runs with some deviations are left out: many of them have the very fit of the clean run.
+    """
+    runs = [run for run in plan.runs.values() if run.options.get("trace") and run.dataset.definition.labelled]
+    return [run for run in runs if run.protocol == "clean" or run.variant == "default"]
 
 
 def passes_cell(run: Run) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from clusterprobe.cluster.matching import hungarian_then_greedy_map
+from clusterprobe.cluster.matching import UNMAPPED, hungarian_then_greedy_map
 from clusterprobe.evaluate.clustering import Ids, Int64
 from clusterprobe.evaluate.metrics import accuracy, contingency
 
@@ -40,13 +40,28 @@ def acc_val_with_empty_columns(clusters: Ids, labels: Int64, k: int, label_map: 
     return accuracy(counts, hungarian_then_greedy_map(counts))
 
 
-def double_counted_recall(counts: Int64, mapping: Int64, inside: Int64) -> float:
-    """Return the share of the images of the classes `inside` whose cluster is mapped [K] to their class.
+def double_counted_recall(
+    train_clusters: Ids,
+    train_labels: Int64,
+    clusters: Ids,
+    labels: Int64,
+    k: int,
+    classes: Sequence[str],
+    shared: Collection[str],
+) -> dict[str, float]:
+    """Return recall_shared and recall_unshared of the classes in `shared` and of the others, as published.
 
-    counts [K, C]. The images of a class are counted once for each cluster that is mapped to it, which halves
-    the recall where two clusters share every class (cluster.py, line 170); it is right where the map is one
-    to one. NaN if no cluster is mapped to one of the classes.
+    The images of a class are counted once for each cluster that is mapped to it (cluster.py, line 170), which
+    halves the recall where two clusters share every class; it is right where the map is one to one. A group
+    that no cluster is mapped to has no value.
     """
-    clusters = np.flatnonzero(np.isin(mapping, inside))
-    images = counts.sum(axis=0)[mapping[clusters]].sum()
-    return float(counts[clusters, mapping[clusters]].sum() / images) if images else float("nan")
+    mapping = hungarian_then_greedy_map(contingency(train_clusters, train_labels, k, len(classes)))
+    counts = contingency(clusters, labels, k, len(classes))
+    inside = np.array([name in shared for name in classes])
+    scores = {}
+    for metric, group in (("recall_shared", inside), ("recall_unshared", ~inside)):
+        chosen = np.flatnonzero((mapping != UNMAPPED) & group[mapping])
+        images = counts.sum(axis=0)[mapping[chosen]].sum()
+        if images:
+            scores[metric] = float(counts[chosen, mapping[chosen]].sum() / images)
+    return scores

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from clusterprobe.report.names import method_title, metric_title
 from clusterprobe.report.panels import drawable, heading, key, legend_below, panels
-from clusterprobe.report.selection import at_home, sweep
+from clusterprobe.report.selection import at_home, default_variant, sweep
 from clusterprobe.report.style import COLUMN_WIDTH, PAGE_WIDTH, Look, looks, percent_axis
 from clusterprobe.report.summary import cells
 
@@ -49,7 +49,7 @@ def acc_by_epoch(results: pd.DataFrame) -> Figure:
 
     The words `epoch` and `pass` mean the same: once over all images.
     """
-    rows = at_home(results)
+    rows = default_variant(at_home(results))
     parts = rows["metric"].str.extract(r"^(acc|ari)@(\d+)$")
     rows = rows.assign(metric=parts[0], at=parts[1].astype("float64"))[parts[0].notna()]
     rows = drawable("acc-by-epoch", rows, "runs with the option `trace`")

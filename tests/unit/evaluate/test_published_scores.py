@@ -78,14 +78,28 @@ def test_published_chance_with_empty_columns(k: int, chance: float) -> None:
     assert found == pytest.approx(chance, rel=0.1)
 
 
+def rows_of(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images with such counts [clusters, classes]: their clusters and labels."""
+    cells = np.repeat(np.arange(counts.size), counts.ravel())
+    return cells // counts.shape[1], cells % counts.shape[1]
+
+
 def test_two_clusters_to_a_class_halve_the_recall() -> None:
     """0.44 in place of 0.88; with one cluster to a class nothing changes."""
     counts = np.array([[44, 6, 0], [44, 6, 0], [6, 44, 0], [6, 44, 0], [0, 0, 9]])
-    mapping, inside = hungarian_then_greedy_map(counts), np.array([0, 1])
-    assert mapping.tolist() == [0, 0, 1, 1, 2]
-    right = sum(counts[cluster, mapping[cluster]] for cluster in range(4))
-    assert right / counts[:, inside].sum() == 0.88
-    assert double_counted_recall(counts, mapping, inside) == 0.44
-    merged = np.array([counts[:2].sum(axis=0), counts[2:4].sum(axis=0), counts[4]])
-    assert double_counted_recall(merged, np.arange(3), inside) == 0.88
-    assert np.isnan(double_counted_recall(counts, np.full(5, 2), inside))
+    assert hungarian_then_greedy_map(counts).tolist() == [0, 0, 1, 1, 2]
+    clusters, labels = rows_of(counts)
+    right = ((clusters // 2 == labels) & (labels < 2)).sum()
+    assert right / (labels < 2).sum() == 0.88
+    found = double_counted_recall(clusters, labels, clusters, labels, 5, "abc", {"a", "b"})
+    assert found == {"recall_shared": 0.44, "recall_unshared": 1.0}
+    merged = np.minimum(clusters, 4) // 2
+    found = double_counted_recall(merged, labels, merged, labels, 3, "abc", {"a", "b"})
+    assert found == {"recall_shared": 0.88, "recall_unshared": 1.0}
+
+
+def test_a_group_that_no_cluster_is_mapped_to_has_no_recall() -> None:
+    clusters, labels = np.zeros(4, dtype=np.int64), np.array([0, 0, 0, 1])
+    assert double_counted_recall(clusters, labels, clusters, labels, 1, "ab", {"b"}) == {
+        "recall_unshared": 1.0
+    }
