@@ -56,10 +56,14 @@ def galleries(plan: Plan) -> list[Run]:
 
 
 def main_run(plan: Plan, encoder: str) -> Run | None:
-    """Return the first run on an encoder (for a head: on its network) with the variant `default`."""
-    return next(
-        (run for run in plan.runs.values() if (run.network, run.variant) == (encoder, "default")), None
-    )
+    """Return the first run on an encoder (for a head: on its network) with the variant `default`.
+
+    One of the protocol `published` counts only if there is no other, and not where it stands in for another
+    encoder.
+    """
+    runs = [run for run in plan.runs.values() if (run.network, run.variant) == (encoder, "default")]
+    clean = [run for run in runs if run.protocol == "clean"]
+    return next(iter(clean or [run for run in runs if run.encoder == encoder]), None)
 
 
 def default_runs(plan: Plan) -> list[Run]:

@@ -13,6 +13,7 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config, read_yaml
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.planned import Plan, Run
+from clusterprobe.config.targets import main_run, tables
 
 OTHER = {"other_output": "layer:2", "other_weights": "pixels"}
 
@@ -123,6 +124,18 @@ def test_other_weights_and_other_outputs_keep_the_name_of_their_row() -> None:
 def test_purity_and_criteria_are_of_the_clean_protocol() -> None:
     assert not plan_of({"protocol": "published"}).purity
     assert not plan_of({"protocol": "published"}, criteria={"names": ["silhouette"]}).criteria
+
+
+def test_reports_show_the_clean_run_of_an_encoder_and_none_that_stands_in_for_another() -> None:
+    plan = plan_of({"protocol": "published"}, {}, published={"other_weights": "pixels"})
+    shown = main_run(plan, "random")
+    assert shown is not None
+    assert shown.protocol == "clean"
+    assert main_run(plan, "pixels") is None
+    alone = main_run(plan_of({"protocol": "published"}), "random")
+    assert alone is not None
+    assert "attribution" in tables(plan)
+    assert "attribution" not in tables(plan_of({"protocol": "published"}))
 
 
 @pytest.mark.parametrize(
