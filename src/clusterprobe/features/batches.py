@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -75,11 +76,15 @@ class SplitBatches(Dataset[torch.Tensor | UserError]):
 
 
 def in_row_order(
-    blocks: Iterator[Float32], groups: Sequence[Int64], rows: tuple[int, int]
+    blocks: Iterator[Float32], groups: Sequence[Int64], rows: tuple[int, int], scratch: Path | None
 ) -> Iterator[Float32]:
-    """Yield blocks of rows `groups` in the order of the rows [first, last); they wait in a temporary file."""
+    """Yield blocks of rows `groups` in the order of the rows [first, last).
+
+    They wait in a file of the folder `scratch` (null: that of the system) that has no name and ends with the
+    process.
+    """
     first, last = rows
-    with tempfile.TemporaryFile() as waiting:
+    with tempfile.TemporaryFile(dir=scratch) as waiting:
         found: Float32 | None = None
         for group, block in zip(groups, blocks, strict=True):
             if found is None:

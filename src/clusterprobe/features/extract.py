@@ -55,7 +55,7 @@ def extract_shard(
     """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
 
     `output` is "pooled", "head:NAME" or "layer:NAME" (`layers.LayerOutput`). In mode "eval" every module is
-    in eval mode; in mode "reference" none is (`batch_order`), as published code had it. Batches are cut from
+    in eval mode; in mode "reference" (`batch_rows`) none is, as published code had it. Batches are cut from
     the whole split, so the features do not depend on the number of shards; in mode "reference" a shard runs
     every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
     With `views` every image has `views.count` rows, one after the other, each of one augmented view of it.
@@ -64,6 +64,7 @@ def extract_shard(
     images = read_manifest(manifest)
     encoder = load_encoder(encoder_folder)
     first, last = shard_range(len(images), shard, shards)
+    destination.parent.mkdir(parents=True, exist_ok=True)
     blocks = feature_blocks(
         encoder,
         output,
@@ -77,6 +78,7 @@ def extract_shard(
         what=f"features {destination.parent.name} {shard + 1}/{shards}",
         views=views,
         cut=cut,
+        scratch=destination.parent,
     )
     each = views.count if views else 1
     write_blocks(
@@ -104,10 +106,12 @@ def feature_blocks(
     what: str,
     views: AugmentedViews | None = None,
     cut: Cut = "centre",
+    scratch: Path | None = None,
 ) -> Iterator[Float32]:
     """Return blocks of the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
 
-    With `views`, [<= B * views.count, D]. Raises UserError as `extract_shard` does.
+    With `views`, [<= B * views.count, D]. In mode "reference" they are found in another order, and wait in
+    the folder `scratch` until all are there. Raises UserError as `extract_shard` does.
     """
     first, last = rows
     network = output_network(encoder, output, mode)
@@ -120,7 +124,7 @@ def feature_blocks(
     progress = Progress(what, last - first)
     found = _features(network, looks, batches, rows, workers, device, mode, progress)
     if mode == "reference":
-        found = in_row_order(found, batches.groups, rows)
+        found = in_row_order(found, batches.groups, rows, scratch)
     return _checked(found, images.ids[first:last], output)
 
 
