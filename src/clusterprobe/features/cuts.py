@@ -106,7 +106,8 @@ def _between(
     above = np.minimum(below + 1, values.shape[axis] - 1)
     share = (places - below).astype(np.float32).reshape((-1, *[1] * (values.ndim - 1 - axis)))
     lower, upper = values.take(below, axis), values.take(above, axis)
-    return lower + share * (upper - lower)
+    between: npt.NDArray[np.float32] = lower + share * (upper - lower)
+    return between
 
 
 def _channels_first(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:

@@ -214,3 +214,18 @@ MINIMAL = {
 def test_entry_must_say_where_its_file_is(place: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="say where the file is"):
         FileEncoder.model_validate({**MINIMAL, **place})
+
+
+def test_what_the_published_code_took_is_in_the_catalogue_and_is_something_else() -> None:
+    """Batches of 32 for InfoMin's ResNet-50; other weights of MoCo v2; the latent of BigBiGAN."""
+    said = {name: entry.published.model_dump(exclude_defaults=True) for name, entry in FILES.items()}
+    assert {name: taken for name, taken in said.items() if taken} == {
+        "infomin-resnet-50": {"batch_size": 32},
+        "moco-v2-800": {"other_weights": "moco-v2-pycontrast"},
+        "bigbigan-revnet-50-4x": {"other_output": "bigbigan-revnet-50-4x-latent"},
+    }
+    weights, latent = FILES["moco-v2-pycontrast"], FILES["bigbigan-revnet-50-4x-latent"]
+    assert weights.linear is not None
+    assert weights.linear.top1 == 67.5
+    assert latent.feature is not None
+    assert latent.feature.width == 120
