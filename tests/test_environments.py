@@ -39,6 +39,7 @@ FAMILIES = {
         "evaluate_neighbours",
         "probe_features",
         "score_clusterings",
+        "score_passes",
         "collect_results",
     },
     "report": {"make_table", "draw_figure", "write_overview", "compile_paper"},
