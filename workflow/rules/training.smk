@@ -17,8 +17,8 @@ def training_definition(wildcards):
 
 
 def training_code(wildcards):
-    objective = PLAN.encoders[wildcards.encoder].definition.objective.name
-    return digest("train_encoder.py", f"clusterprobe.objectives.{objective}")
+    objective = PLAN.encoders[wildcards.encoder].definition.objective
+    return digest("train_encoder.py", *cells.objective_modules(objective))
 
 
 rule train_encoder:

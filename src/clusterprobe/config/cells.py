@@ -7,7 +7,7 @@ from typing import Any
 
 from clusterprobe.config import paths
 from clusterprobe.config.deviations import SCORING
-from clusterprobe.config.encoders import TrainedEncoder
+from clusterprobe.config.encoders import Named, TrainedEncoder
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
 
@@ -94,6 +94,13 @@ def assigning_inputs(run: Run) -> list[str]:
 def locations(run: Run) -> list[str]:
     """Return the files that say where the images of a run lie."""
     return [paths.location(dataset, split) for dataset, split in clustered_splits(run)]
+
+
+def objective_modules(objective: Named) -> list[str]:
+    """Return the modules that hold an objective and, if it stands on another one, its `base`."""
+    base = objective.options.get("base")
+    names = [objective.name, *([base["name"]] if isinstance(base, dict) and "name" in base else [])]
+    return [f"clusterprobe.objectives.{name}" for name in names]
 
 
 def training_inputs(encoder: PlannedEncoder) -> dict[str, Any]:

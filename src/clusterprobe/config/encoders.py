@@ -132,8 +132,9 @@ class FileEncoder(_Encoder, Publication):
 class ProjectionHead(Strict):
     """What stands on the body during training."""
 
-    kind: Literal["linear", "mlp", "nearest-mean"] = Field(
-        description="linear; mlp: linear - ReLU - linear; nearest-mean: cosines with fixed means, for mmdc"
+    kind: Literal["linear", "mlp", "norm-linear", "norm-mlp", "nearest-mean"] = Field(
+        description="linear; mlp: linear - ReLU - linear; norm-linear, norm-mlp: the same, whose last layer "
+        "gives cosines; nearest-mean: cosines with fixed means, for mmdc"
     )
     options: Options = Field(default_factory=dict, description="e.g. {hidden: 512, dimensions: 128}")
     count: int = Field(1, ge=1, description="number of heads")

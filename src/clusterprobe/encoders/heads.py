@@ -26,6 +26,19 @@ class Head(nn.Sequential):
         return functional.normalize(features, dim=1) if self.normalise else features
 
 
+class NormLinear(nn.Module):
+    """Cosines [B, dimensions] of features [B, width] with directions that train (CLD, arXiv 2008.03813)."""
+
+    def __init__(self, width: int, dimensions: int) -> None:
+        super().__init__()
+        directions = torch.empty(dimensions, width).uniform_(-1, 1)
+        self.weight = nn.Parameter(functional.normalize(directions, dim=1))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        directions = functional.normalize(self.weight, dim=1)
+        return functional.linear(functional.normalize(features, dim=1), directions)
+
+
 class NearestMean(Head):
     """A linear layer onto the unit sphere, where every cluster has a mean that does not train.
 
@@ -60,6 +73,7 @@ def build_head(kind: str, options: Mapping[str, Any], width: int) -> Head:
 
     linear: one layer. mlp: Linear(width, hidden) - ReLU - Linear(hidden, dimensions), with the defaults of
     SimCLR (hidden = width, dimensions = 128); `batch_norm` puts BatchNorm before the ReLU, as BYOL does.
+    norm-linear, norm-mlp: the same with `NormLinear` as the last layer, onto the unit sphere (CLD).
     nearest-mean: `NearestMean` with `dimensions` clusters on a sphere in `embedding` dimensions (as many).
     """
     if kind not in _KINDS:
@@ -90,4 +104,20 @@ def _mlp(
     return Head([*first, nn.ReLU(inplace=True), nn.Linear(hidden, dimensions)], dimensions, normalise)
 
 
-_KINDS: dict[str, Callable[..., Head]] = {"linear": _linear, "mlp": _mlp, "nearest-mean": NearestMean}
+def _norm_linear(width: int, dimensions: int = 128) -> Head:
+    return Head([NormLinear(width, dimensions)], dimensions, normalise=True)
+
+
+def _norm_mlp(width: int, hidden: int | None = None, dimensions: int = 128) -> Head:
+    hidden = hidden or width
+    layers = [nn.Linear(width, hidden), nn.ReLU(inplace=True), NormLinear(hidden, dimensions)]
+    return Head(layers, dimensions, normalise=True)
+
+
+_KINDS: dict[str, Callable[..., Head]] = {
+    "linear": _linear,
+    "mlp": _mlp,
+    "norm-linear": _norm_linear,
+    "norm-mlp": _norm_mlp,
+    "nearest-mean": NearestMean,
+}

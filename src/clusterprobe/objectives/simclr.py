@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clusterprobe.objectives.kernels.instances import InstanceObjective
 from clusterprobe.train.distributed import gather
-from clusterprobe.train.objective import Batch, Loss, Networks, Objective, Setting, View
+from clusterprobe.train.objective import Batch, Loss, Networks, Objective, Setting
 from clusterprobe.train.options import read_options
 
 
@@ -61,21 +62,16 @@ def nt_xent(view1: Tensor, view2: Tensor, temperature: float, symmetric: bool = 
         return F.cross_entropy(similarity.masked_fill(itself, float("-inf")), other_view)
 
 
-class Simclr(Objective):
+class Simclr(InstanceObjective):
     """Two random views of every image through body and head "0"; NT-Xent over the global batch."""
 
     def __init__(self, networks: Networks, options: SimclrOptions) -> None:
-        super().__init__(networks)
+        super().__init__(networks, looks=2)
         self.options = options
 
-    def views(self, indices: Tensor, generator: torch.Generator) -> Sequence[View]:
-        """Two augmentations of the same images."""
-        return [View(indices), View(indices)]
-
-    def loss(self, batch: Batch) -> Loss:
+    def instance_loss(self, features: Sequence[Tensor], batch: Batch) -> Loss:
         """NT-Xent of the two views; both go through the network as one batch."""
-        embeddings = self.heads["0"](self.body(torch.cat(batch.views)))
-        view1, view2 = embeddings.chunk(2)
+        view1, view2 = self.heads["0"](torch.cat(tuple(features))).chunk(2)
         return Loss(nt_xent(gather(view1), gather(view2), self.options.temperature, self.options.symmetric))
 
 

@@ -38,6 +38,25 @@ def test_normalised_heads_give_unit_vectors(kind: str) -> None:
     torch.testing.assert_close(unit(features), expected)
 
 
+@pytest.mark.parametrize("kind", ["norm-linear", "norm-mlp"])
+def test_norm_heads_give_unit_vectors_of_cosines_with_directions(kind: str) -> None:
+    torch.manual_seed(0)
+    head = build_head(kind, {"dimensions": 4}, 16)
+    assert {name for name, _ in head.named_parameters()} == (
+        {"0.weight"} if kind == "norm-linear" else {"0.weight", "0.bias", "2.weight"}
+    )
+    torch.testing.assert_close(head[-1].weight.norm(dim=1), torch.ones(4))
+    features = torch.randn(5, 16)
+    inner = features if kind == "norm-linear" else torch.relu(features @ head[0].weight.T + head[0].bias)
+    with torch.no_grad():
+        head[-1].weight *= torch.tensor([[1.0], [2], [3], [4]])  # lengths do not matter
+    cosines = torch.stack(
+        [torch.nn.functional.cosine_similarity(inner, row[None]) for row in head[-1].weight], dim=1
+    )
+    torch.testing.assert_close(head(features), cosines / cosines.norm(dim=1, keepdim=True))
+    assert head.width == 4
+
+
 def test_nearest_mean_gives_cosines_with_fixed_means() -> None:
     head = build_head("nearest-mean", {"dimensions": 4, "embedding": 7}, 16)
     assert (head.width, head.embedding) == (4, 7)

@@ -35,6 +35,22 @@ ALTERNATING: dict[str, dict[str, Any]] = {
     "mmdc-refined": {"rotation": "epochs", "idle_head": "coasting", "refine_from": 2},
 }
 
+CONTRASTIVE: dict[str, dict[str, Any]] = {
+    "npid": {"looks": 2},
+    "npid-nce": {"loss": "nce", "negatives": 7},
+    "moco": {"queue": 22, "norm_groups": 2, "momentum": 0.9},
+    "moco-jigsaw": {"queue": 9, "jigsaw": 0.5, "momentum": 0.9},
+    "byol": {"hidden": 6, "momentum": 0.9},
+    "cld-npid": {"groups": 4, "base": {"name": "npid"}},
+    "cld-moco": {
+        "groups": 3,
+        "base": {"name": "moco", "options": {"queue": 22, "momentum": 0.9}},
+        "centres": "means",
+        "attached": True,
+        "empty": "zero",
+    },
+}
+
 Jobs = Callable[[str], dict[str, dict[str, Any]]]
 
 
@@ -80,6 +96,13 @@ def jobs(folder: Path) -> Jobs:
                 "augmentation": {"train": [{"name": "gaussian-noise"}], "rotation": []},
                 "epochs": 4,
             }
+        for name, options in CONTRASTIVE.items():
+            own[name] = {
+                "objective": {"name": name.partition("-")[0], "options": options},
+                "head": {"kind": "norm-mlp", "options": {"dimensions": 3}, "count": 1 + ("cld" in name)},
+                "augmentation": {"train": [{"name": "gaussian-noise", "sigma": 0.1}], "jigsaw": []},
+            }
+        own["deepcluster"] = {"head": heads}
         own["relabelled"]["objective"] = {"name": "relabelled", "options": {"rotation": 1.0}}
         own["selflabel"]["objective"] = {"name": "selflabel", "options": {"threshold": 0.36, "decay": 0.5}}
         return {

@@ -43,6 +43,7 @@ def test_the_loop_imports_no_objective(imported):
 
 def test_only_the_objective_that_is_asked_for_is_imported(imported):
     ours = {name for name in imported[1] if name.startswith("clusterprobe.objectives.")}
+    ours -= {name for name in ours if name.startswith("clusterprobe.objectives.kernels")}  # shared parts
     assert ours == {"clusterprobe.objectives.loading", "clusterprobe.objectives.simclr"}
 
 
