@@ -141,9 +141,9 @@ class Cld(Objective):
             return
         raise UserError(
             f"objective cld: {self.options.groups} groups for {images} images that are grouped together "
-            "leave nothing to group: every image would be a group of its own. The published setting for ImageNet, "
-            "120 groups for 64 images on each GPU, is such a case. Take fewer groups or a larger batch, "
-            "group the whole batch (scope: batch), drop a smaller last batch, or allow it by "
+            "leave nothing to group: every image would be a group of its own. The published setting for "
+            "ImageNet, 120 groups for 64 images on each GPU, is such a case. Take fewer groups or a larger "
+            "batch, group the whole batch (scope: batch), drop a smaller last batch, or allow it by "
             "`every_image_a_group: true`"
         )
 

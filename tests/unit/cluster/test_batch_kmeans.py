@@ -51,7 +51,9 @@ def test_plain_means_of_nearly_orthogonal_points_are_as_short_as_those_of_the_re
     found = batch_kmeans(sphere(256, 128), groups, spherical=False)
     assert found.centres[found.sizes > 0].norm(dim=1).mean().item() == pytest.approx(norm, abs=0.03)
     unit = batch_kmeans(sphere(256, 128), groups)
-    torch.testing.assert_close(unit.centres[unit.sizes > 0].norm(dim=1), torch.ones(int((unit.sizes > 0).sum())))
+    torch.testing.assert_close(
+        unit.centres[unit.sizes > 0].norm(dim=1), torch.ones(int((unit.sizes > 0).sum()))
+    )
 
 
 @pytest.mark.parametrize("spherical", [True, False])

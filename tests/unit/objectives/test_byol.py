@@ -76,7 +76,10 @@ def test_an_interrupted_run_equals_an_undisturbed_one(resumed_equals_undisturbed
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"momentum": 1.5}, r"momentum must lie in \[0, 1\]"), ({"update_every": 0}, "update_every must be positive")],
+    [
+        ({"momentum": 1.5}, r"momentum must lie in \[0, 1\]"),
+        ({"update_every": 0}, "update_every must be positive"),
+    ],
 )
 def test_mistakes_in_options_are_user_errors(small_networks, options, message):
     with pytest.raises(UserError, match=f"objective byol: {message}"):

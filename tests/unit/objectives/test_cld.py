@@ -115,7 +115,7 @@ def test_centres_give_gradients_only_if_attached():
 
     assert not torch.allclose(gradient(True), gradient(False))
     view1, view2 = sphere(10, 0).requires_grad_(), sphere(10, 1)
-    losses, (first, _) = cross_level_losses(view1, view2, CldOptions(3, attached=True))
+    _, (first, _) = cross_level_losses(view1, view2, CldOptions(3, attached=True))
     assert first.centres.requires_grad
     assert not cross_level_losses(view1, view2, CldOptions(3))[1][0].centres.requires_grad
 
@@ -156,7 +156,9 @@ def test_mlp_heads_share_all_layers_but_the_last(small_networks, shared):
 
 @pytest.mark.parametrize("groups", [6, 7])
 def test_as_many_groups_as_images_are_refused_with_what_to_do(small_networks, groups):
-    with pytest.raises(UserError, match=f"{groups} groups for 6 images.*nothing to group.*ImageNet.*Take fewer"):
+    with pytest.raises(
+        UserError, match=f"{groups} groups for 6 images.*nothing to group.*ImageNet.*Take fewer"
+    ):
         make(small_networks(heads=2), with_base(groups=groups), SETTING)
     allowed = make(
         small_networks(heads=2), with_base(groups=groups, every_image_a_group=True), SETTING

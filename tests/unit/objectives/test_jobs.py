@@ -99,7 +99,11 @@ def jobs(folder: Path) -> Jobs:
         for name, options in CONTRASTIVE.items():
             own[name] = {
                 "objective": {"name": name.partition("-")[0], "options": options},
-                "head": {"kind": "norm-mlp", "options": {"dimensions": 3}, "count": 1 + ("cld" in name)},
+                "head": {
+                    "kind": "mlp" if name == "byol" else "norm-mlp",
+                    "options": {"dimensions": 3},
+                    "count": 1 + ("cld" in name),
+                },
                 "augmentation": {"train": [{"name": "gaussian-noise", "sigma": 0.1}], "jigsaw": []},
             }
         own["deepcluster"] = {"head": heads}
