@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,17 @@ def read_superclasses(value: Any) -> Any:
         return value
     path = _find(value, "superclasses")
     return dict(_rows(path, ["class", "superclass"]))
+
+
+def hashes_of_lists(lists: Mapping[str, str]) -> dict[str, str]:
+    """Return for each split the SHA-256 of its list of images: what it says counts, not where it lies."""
+    found = {}
+    for split, place in lists.items():
+        path = Path(place).expanduser()
+        if not path.is_file():
+            raise UserError(f"lists.{split}: {path.absolute()} does not exist; correct the path")
+        found[split] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _find(value: str, kind: str) -> Path:

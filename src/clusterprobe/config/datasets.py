@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from clusterprobe.config.class_files import read_classes, read_superclasses
+from clusterprobe.config.class_files import hashes_of_lists, read_classes, read_superclasses
 
 Paths = dict[str, str]
 ClassList = Annotated[
@@ -49,16 +49,27 @@ class _Dataset(Strict):
         return {}
 
 
+Imbalance = Annotated[
+    float | None,
+    Field(
+        gt=1,
+        description="long tail: thin the classes of the train split out, in label order and evenly on a "
+        "logarithmic scale, until the first has so many times the images of the last; null: as it is",
+    ),
+]
+
+
 class DigitsDataset(_Dataset):
     """The 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
 
     kind: Literal["digits"]
     test_fraction: float = Field(0.2, gt=0, lt=1, description="share of the images in the test split")
-    split_seed: int = Field(0, ge=0, description="seed of the stratified split")
+    split_seed: int = Field(0, ge=0, description="seed of the stratified split, and of `imbalance`")
+    imbalance: Imbalance = None
 
 
 class _Located(_Dataset):
-    split_seed: int = Field(0, ge=0, description="seed of the split and of `limit`")
+    split_seed: int = Field(0, ge=0, description="seed of the split, of `limit` and of `imbalance`")
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="share of the test split if only one path is given"
     )
@@ -69,6 +80,12 @@ class _Located(_Dataset):
         "decode", description="decode every image while indexing, or only look at its header"
     )
     limit: dict[str, int] | None = Field(None, description="at most this many images per split, stratified")
+    imbalance: Imbalance = None
+    lists: Paths | None = Field(
+        None,
+        description="text file with the images that a split keeps, {train: ...}: a path ending in "
+        "class/file on each line, as in the lists of ImageNet-LT; what follows a blank is not read",
+    )
     classes: ClassList = Field(
         None,
         min_length=1,
@@ -99,6 +116,8 @@ class _Located(_Dataset):
         unknown = set(self.merge or ()) - set(self.own_splits)
         if self.merge is not None and (unknown or "train" not in self.merge):
             raise ValueError(f"`merge` takes train and others of the splits {', '.join(self.own_splits)}")
+        if set(self.lists or ()) - set(self.split_names):
+            raise ValueError(f"`lists` are of the splits {', '.join(self.split_names)}")
         return self
 
     @property
@@ -222,7 +241,11 @@ NOT_IDENTITY = {
     "labelled",
     "verify",
     "superclasses",
+    "imbalance",
+    "lists",
 }
+_LATER = {"imbalance", "lists"}
+"""Keys that came when there were ids: where they are not given, ids and definitions are as they were."""
 
 
 def dataset_identity(dataset: Dataset) -> dict[str, Any]:
@@ -234,9 +257,13 @@ def dataset_identity(dataset: Dataset) -> dict[str, Any]:
     fields = dataset.model_dump(mode="json", exclude=_RELABELLING)
     identity = {key: value for key, value in fields.items() if key not in NOT_IDENTITY}
     splits = dataset.splits if isinstance(dataset, TorchvisionDataset) else None  # its own words, no places
-    return identity | dataset.relabelling | {"splits": splits or list(dataset.split_names)}
+    identity |= dataset.relabelling | {"splits": splits or list(dataset.split_names)}
+    lists = getattr(dataset, "lists", None) or {}
+    later = {"imbalance": getattr(dataset, "imbalance", None), "lists": hashes_of_lists(lists) or None}
+    return identity | {key: value for key, value in later.items() if value is not None}
 
 
 def indexing_definition(dataset: Dataset) -> dict[str, Any]:
     """Return what indexing has to know of a data set."""
-    return dataset.model_dump(mode="json", exclude=_SHOWN | _RELABELLING) | dataset.relabelling
+    fields = dataset.model_dump(mode="json", exclude=_SHOWN | _RELABELLING) | dataset.relabelling
+    return {key: value for key, value in fields.items() if key not in _LATER or value is not None}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from clusterprobe.cluster.matching import hungarian_then_greedy_map, majority_map
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate import metrics
+from clusterprobe.evaluate.imbalance import balanced_ami, class_scores, is_unbalanced
 from clusterprobe.evaluate.metrics import accuracy, contingency
 
 Int64 = npt.NDArray[np.int64]
@@ -33,7 +34,8 @@ def evaluate_assignments(
 
     acc: Hungarian, then greedy map fitted on the train split (arXiv 2008.10312, table 2); acc_val: the same
     fitted on the evaluated split; acc_majority: majority map of the train split; chance_acc: acc with
-    permuted labels. Labelled images alone count where labels are needed; scores without labels are left out.
+    permuted labels. Where classes differ in size, scores in which every class counts the same are added (see
+    `imbalance`). Labelled images alone count where labels are needed; scores without labels are left out.
     Raises UserError for ids out of range and for an empty split.
     """
     scores = describe_clusters(eval_clusters, k)
@@ -54,6 +56,11 @@ def evaluate_assignments(
     scores["acc"] = score(train_labels, eval_labels)
     scores["acc_majority"] = accuracy(evaluated, majority_map(train))
     scores["chance_acc"] = chance(score, train_labels, eval_labels, seed)
+    sizes = train.sum(axis=0)
+    if is_unbalanced(sizes):
+        right = hungarian_then_greedy_map(train)[eval_clusters] == eval_labels
+        scores |= class_scores(right, eval_labels, sizes, "acc")
+        scores["ami_balanced"] = balanced_ami(evaluated, seed)
     return scores
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.imbalance import class_scores
 from clusterprobe.features.scaling import require_finite, unit_length
 from clusterprobe.store.rows import Float32, Rows
 
@@ -66,13 +67,19 @@ def vote(nearest: Nearest, bank_labels: Int64, classes: int, temperature: float)
 
 
 def knn_scores(
-    nearest: Nearest, bank_labels: Int64, query_labels: Int64, classes: int, temperature: float
+    nearest: Nearest,
+    bank_labels: Int64,
+    query_labels: Int64,
+    classes: int,
+    temperature: float,
+    train_sizes: Int64 | None = None,
 ) -> dict[str, float]:
     """Score the neighbours of queries with labels [M] (-1 for none, not counted) in a bank with labels [N].
 
     knn_top1, knn_top5: share of the queries whose class has the most votes, or is among the five with most;
     retrieval_top1: share whose nearest neighbour has their class. Equal votes are ordered by class. Without
-    more than five classes there is no knn_top5. Raises UserError if no query has a label.
+    more than five classes there is no knn_top5. With `train_sizes` [C], scores over classes of different sizes
+    are added (`imbalance.class_scores`). Raises UserError if no query has a label.
     """
     known = query_labels >= 0
     if not known.any():
@@ -81,6 +88,8 @@ def knn_scores(
     votes[votes == 0] = -np.inf  # a class without a neighbour is no guess, however few the others are
     closest = bank_labels[nearest.indices[known, 0]]
     scores = {f"knn_{name}": value for name, value in top_accuracies(votes, labels).items()}
+    if train_sizes is not None:
+        scores |= class_scores(votes.argmax(axis=1) == labels, labels, train_sizes, "knn")
     return scores | {"retrieval_top1": float((closest == labels).mean())}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.imbalance import class_scores
 from clusterprobe.evaluate.knn import top_accuracies
 from clusterprobe.evaluate.labelled import Subset, held_out
 from clusterprobe.features.scaling import require_finite
@@ -106,10 +107,13 @@ def choose_setting(
     return settings[int(np.lexsort((losses, -right))[0])]
 
 
-def linear_scores(model: LinearModel, rows: Rows, labels: Int64) -> dict[str, float]:
+def linear_scores(
+    model: LinearModel, rows: Rows, labels: Int64, train_sizes: Int64 | None = None
+) -> dict[str, float]:
     """Return linear_top1, and linear_top5 where there are more than five classes, of one classifier.
 
-    rows [N, D] with labels [N], -1 for none (not counted). Raises UserError for rows of another space and if
+    rows [N, D] with labels [N], -1 for none (not counted). With `train_sizes` [C], scores over classes of
+    different sizes are added (`imbalance.class_scores`). Raises UserError for rows of another space and if
     none has a label.
     """
     if rows.space != model.space:
@@ -118,8 +122,11 @@ def linear_scores(model: LinearModel, rows: Rows, labels: Int64) -> dict[str, fl
     if len(known) == 0:
         raise UserError("no image that a probe is scored on has a label: take this data set out of `probes`")
     logits = np.concatenate([model.logits(block)[:, 0] for block in Subset(rows, known).blocks()])
-    found = top_accuracies(logits, labels[known])
-    return {f"linear_{name}": value for name, value in found.items()}
+    found = {f"linear_{name}": value for name, value in top_accuracies(logits, labels[known]).items()}
+    if train_sizes is not None:
+        right = logits.argmax(axis=1) == labels[known]
+        found |= class_scores(right, labels[known], train_sizes, "linear")
+    return found
 
 
 def train_heads(

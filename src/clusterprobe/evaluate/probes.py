@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.imbalance import class_sizes
 from clusterprobe.evaluate.knn import Int64, knn_scores, nearest_in_bank
 from clusterprobe.evaluate.labelled import Subset, labelled_images
 from clusterprobe.evaluate.linear_probe import Training, fit_linear_probe, grid, linear_scores
@@ -60,7 +61,8 @@ def _knn(
         own[kept] = np.arange(len(kept))
     found = nearest_in_bank(Subset(points, kept), queries, options.get("k", _NEIGHBOURS), own)
     temperature = options.get("temperature", _TEMPERATURE)
-    return knn_scores(found, train.labels[kept], scored.labels, len(train.classes), temperature)
+    sizes = class_sizes(train.labels, len(train.classes))
+    return knn_scores(found, train.labels[kept], scored.labels, len(train.classes), temperature, sizes)
 
 
 def _linear(
@@ -81,7 +83,7 @@ def _linear(
         Subset(points, kept), train.labels[kept], len(train.classes), settings, training, seed
     )
     print(f"{points.space}, seed {seed}, {len(kept)} labels: {chosen}")
-    return linear_scores(model, queries, scored.labels)
+    return linear_scores(model, queries, scored.labels, class_sizes(train.labels, len(train.classes)))
 
 
 def _rows(

@@ -24,6 +24,7 @@ from clusterprobe.images.parquet_files import ParquetSource, list_parquet
 from clusterprobe.images.relabelling import relabelled
 from clusterprobe.images.splits import limited
 from clusterprobe.images.tar_files import TarSource, list_tar
+from clusterprobe.images.thinning import thinned
 from clusterprobe.images.torchvision_sets import TorchvisionSource, list_torchvision
 from clusterprobe.store.atomic import write_json
 from clusterprobe.store.hashing import sha256_bytes
@@ -68,7 +69,7 @@ def index_dataset(
     if kind not in _KINDS:
         raise UserError(f"data set {dataset!r} has the unknown kind {kind!r}; {nearest(kind, _KINDS)}")
     listed = relabelled(_KINDS[kind](definition), definition, dataset)
-    listed = merged(listed, definition.get("merge"))
+    listed = thinned(merged(listed, definition.get("merge")), definition, dataset)
     for split in (*(definition.get("limit") or {}), *(only or ())):
         if split not in listed.splits:
             raise UserError(f"data set {dataset!r} has no split {split!r}; {nearest(split, listed.splits)}")

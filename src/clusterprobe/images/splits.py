@@ -49,6 +49,25 @@ def limited(
     return np.sort(np.concatenate(chosen))
 
 
+def long_tailed(
+    ids: Sequence[str], labels: npt.NDArray[np.int64], imbalance: float, seed: int
+) -> npt.NDArray[np.int64]:
+    """Return the sorted indices of images whose classes have an exponential profile.
+
+    Class c of C, in label order, keeps N / C * imbalance^(-c / (C - 1)) of its images, rounded, all where it
+    has no more, and never less than one (Cui et al., arXiv 1901.05555, section 5.1). Images without a label
+    (-1) stay.
+    """
+    hashes = _unit_hashes(ids, f"imbalance {seed}")
+    classes = int(labels.max(initial=0)) + 1
+    mean = int((labels >= 0).sum()) / classes
+    chosen = [np.flatnonzero(labels < 0)]
+    for label in range(classes):
+        quota = max(1, round(mean * imbalance ** (-label / max(1, classes - 1))))
+        chosen.append(_smallest(np.flatnonzero(labels == label), hashes, quota))
+    return np.sort(np.concatenate(chosen))
+
+
 def _smallest(
     members: npt.NDArray[np.int64], hashes: npt.NDArray[np.float64], count: int
 ) -> npt.NDArray[np.int64]:

@@ -58,6 +58,26 @@ def test_the_content_of_a_list_counts_not_its_file(tmp_path: Path) -> None:
     assert dataset_identity(folder(classes=str(tmp_path / "two.csv"))) != dataset_identity(one)
 
 
+def test_a_long_tail_and_a_list_make_another_data_set_and_no_other_one_changes(tmp_path: Path) -> None:
+    for name in ("one", "two", "other"):
+        (tmp_path / f"{name}.txt").write_text("cat/1.jpg 0\n" if name != "other" else "cat/2.jpg 0\n")
+    lists = [folder(lists={"train": str(tmp_path / f"{name}.txt")}) for name in ("one", "two", "other")]
+    one, two, other = map(dataset_identity, lists)
+    assert one == two
+    sets = [
+        one,
+        other,
+        dataset_identity(folder()),
+        *(dataset_identity(folder(imbalance=n)) for n in (10, 100)),
+    ]
+    assert len({str(each) for each in sets}) == 5
+    assert not {"imbalance", "lists"} & (
+        dataset_identity(folder()).keys() | indexing_definition(folder()).keys()
+    )
+    assert indexing_definition(folder(imbalance=10))["imbalance"] == 10
+    assert indexing_definition(lists[0])["lists"] == {"train": str(tmp_path / "one.txt")}
+
+
 def test_the_words_of_a_torchvision_set_for_its_splits_are_no_places() -> None:
     stl = {"kind": "torchvision", "name": "STL10", "root": "here"}
     both = [

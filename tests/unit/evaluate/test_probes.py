@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.probes import probe_cell
 from clusterprobe.evaluate.scoring import score_cell
 from clusterprobe.features.pca import fit_pca, save_pca
-from clusterprobe.images.manifest import Manifest, write_manifest
+from clusterprobe.images.manifest import Manifest, read_manifest, write_manifest
 from clusterprobe.runs.assignments import assignments_table
 from clusterprobe.runs.kmeans import fit_cell, model_arrays
 from clusterprobe.store.arrays import save_arrays
@@ -219,3 +220,21 @@ def test_scrambled_labels_change_no_criterion(place: Path) -> None:
 def test_one_seed_has_no_stability(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.SEEDS", [0])
     assert "stability" not in {row["metric"] for row in _score(place)}
+
+
+def test_probes_of_a_long_tail_are_scored_class_by_class(place: Path) -> None:
+    """Every class keeps its features; the third has few labels in the train split."""
+    path = place / "train.parquet"
+    whole = read_manifest(path)
+    labels = whole.labels.copy()
+    labels[np.flatnonzero(labels == 2)[5:]] = -1
+    write_manifest(path, replace(whole, labels=labels))
+    knn = _scores(_probe(place, "knn", options={"k": 5}))
+    linear = _scores(_probe(place, "linear", options={"learning_rates": [0.1], "epochs": 1}))
+    for scores, name in ((knn, "knn"), (linear, "linear")):
+        parts = {metric: value for (seed, metric), value in scores.items() if seed == 0}
+        assert parts[f"{name}_class_mean"] == pytest.approx(
+            parts[f"{name}_top1"]
+        )  # ten of each in the test split
+        mean = (2 * parts[f"{name}_medium"] + parts[f"{name}_few"]) / 3
+        assert parts[f"{name}_class_mean"] == pytest.approx(mean)
