@@ -27,7 +27,7 @@ def class_sizes(labels: Int64, classes: int) -> Int64:
 
 
 def is_unbalanced(sizes: Int64) -> bool:
-    """Return whether the largest of the class sizes [C] is at least twice the smallest of those with images."""
+    """Return whether the largest of the class sizes [C] is at least twice the smallest that is not 0."""
     present = sizes[sizes > 0]
     return len(present) > 1 and int(present.max()) >= _UNEVEN * int(present.min())
 

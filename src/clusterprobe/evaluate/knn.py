@@ -78,8 +78,8 @@ def knn_scores(
 
     knn_top1, knn_top5: share of the queries whose class has the most votes, or is among the five with most;
     retrieval_top1: share whose nearest neighbour has their class. Equal votes are ordered by class. Without
-    more than five classes there is no knn_top5. With `train_sizes` [C], scores over classes of different sizes
-    are added (`imbalance.class_scores`). Raises UserError if no query has a label.
+    more than five classes there is no knn_top5. With `train_sizes` [C], scores over classes of different
+    sizes are added (`imbalance.class_scores`). Raises UserError if no query has a label.
     """
     known = query_labels >= 0
     if not known.any():

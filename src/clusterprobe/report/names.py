@@ -22,6 +22,19 @@ METRICS = {
     "retrieval_top1": "Retrieval",
     "linear_top1": "Linear",
     "linear_top5": "Linear top-5",
+    "acc_class_mean": "ACC, mean over classes",
+    "acc_many": "ACC, many-shot",
+    "acc_medium": "ACC, medium-shot",
+    "acc_few": "ACC, few-shot",
+    "ami_balanced": "AMI, balanced",
+    "knn_class_mean": "kNN, mean over classes",
+    "knn_many": "kNN, many-shot",
+    "knn_medium": "kNN, medium-shot",
+    "knn_few": "kNN, few-shot",
+    "linear_class_mean": "Linear, mean over classes",
+    "linear_many": "Linear, many-shot",
+    "linear_medium": "Linear, medium-shot",
+    "linear_few": "Linear, few-shot",
     "view_agreement": "NMI × R of two views",
     "view_nmi": "NMI of two views",
     "view_retrieval": "R of two views",
@@ -46,7 +59,13 @@ METHODS = {
     "turtle": "TURTLE",
 }
 
-PROBES = ("knn_top1", "knn_top5", "retrieval_top1", "linear_top1", "linear_top5")
+SHOTS = ("class_mean", "many", "medium", "few")
+"""Accuracies over classes, of data sets whose classes differ in size."""
+
+PROBES = (
+    *("knn_top1", "knn_top5", *(f"knn_{shots}" for shots in SHOTS), "retrieval_top1"),
+    *("linear_top1", "linear_top5", *(f"linear_{shots}" for shots in SHOTS)),
+)
 """Metrics of probes: of features, read with labels; the probe `linear` is not the method of that name."""
 
 CRITERIA = (
@@ -60,6 +79,7 @@ SUPERVISED = frozenset({"linear"})
 
 NEED_LABELS = frozenset(
     {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "nmi_geometric", "fm", "chance_acc"}
+    | {"ami_balanced", *(f"acc_{shots}" for shots in SHOTS)}
 )
 """Metrics that exist only where images carry labels."""
 

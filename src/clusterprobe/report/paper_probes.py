@@ -1,4 +1,4 @@
-"""Tables of papers that read labels from features: what was printed beside our linear probes.
+"""Tables of papers that read labels from features: what was printed beside our probes.
 
 The rows are those of the published numbers, in their order; a table says which of them have a side of ours.
 """
@@ -12,30 +12,43 @@ from typing import Any
 import pandas as pd
 
 from clusterprobe.report.published import PAPER_TITLES, published, published_cell
-from clusterprobe.report.selection import DEFAULT
+from clusterprobe.report.selection import DEFAULT, at_home
 from clusterprobe.report.summary import summarise
 from clusterprobe.report.tables import Cell, Column, Row, Table
 
-_METHODS = ("linear",)
+_METHODS = ("linear", "knn")
+_BY_KMEANS = "nmi_geometric"
+"""A metric of k-means on the features, not of a probe."""
+
+_WORDS = {"linear": "a linear probe", "knn": "a kNN probe", "retrieval": "a kNN probe", "nmi": "k-means"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A pair of columns: metric and variant of our probe, metric of the paper, and what stands above."""
+    """A pair of columns: metric and variant of our probe, metric of the paper, and what stands above.
+
+    `protocol`: which of the paper's protocols, by its beginning, if it has several. `quoted`: a sentence that
+    says why there is no side of ours; then no column of the table has one.
+    """
 
     metric: str
     variant: str
     published: str
     title: str
+    protocol: str = ""
+    quoted: str = ""
 
 
 @dataclass(frozen=True)
 class ProbeTable:
-    """A table of linear probes in a paper.
+    """A table of probes in a paper.
 
     `keys` are the columns of the published numbers that name a row, `headers` how they are headed. `ours`
     maps the published method (or method and beginning of the note) to readable names of our encoders, the
     first with probes counts. `known_as`: what the paper calls data sets that other papers call otherwise.
+    `datasets`: those of the paper that the table is about, if not all. `tailed`: of our data sets that the
+    paper has not, those with a long tail, or (False) the others; None: all. `protocol`: what our numbers are;
+    `unit`: of all numbers.
     """
 
     paper: str
@@ -47,59 +60,84 @@ class ProbeTable:
     ours: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     known_as: Mapping[str, str] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
+    tailed: bool | None = None
+    protocol: str = (
+        "linear classifiers on features of the centre crop, their setting chosen on a part of the train split"
+    )
+    unit: str = "Top-1 accuracy"
 
 
 def build_paper_probes(
     name: str, recipe: ProbeTable, results: pd.DataFrame, published_as: Mapping[str, str] | None = None
 ) -> Table:
-    """Return a table of linear probes: published numbers, and ours where the experiment has such probes.
+    """Return a table of probes: published numbers, and ours where the experiment has such probes.
 
     Data sets of ours that the paper has not follow after those that it has, with our rows alone. `results`
     are tidy; `published_as` gives the name in the paper of a data set of ours.
     """
     numbers = published(recipe.paper)
-    numbers = numbers[numbers["table"] == recipe.table]
-    probes = results[
-        results["method"].isin(_METHODS) & results["run"].astype("string").str.startswith("probe-")
-    ]
+    numbers = numbers[(numbers["table"] == recipe.table) & ~numbers["metric"].str.startswith("delta")]
+    numbers = numbers[numbers["dataset"].isin(recipe.datasets or set(numbers["dataset"]))].drop_duplicates()
+    probes = _measured(results)
+    tails = set(probes.loc[probes["metric"].str.endswith("_class_mean"), "dataset"])
     names = {ours: recipe.known_as.get(theirs, theirs) for ours, theirs in (published_as or {}).items()}
     rows: list[Row] = []
     for dataset, part in numbers.groupby("dataset", sort=False):
         here = [ours for ours, theirs in names.items() if theirs == dataset]
         rows += _rows(recipe, part, probes[probes["dataset"].isin(here)], str(dataset), bool(here))
     for dataset, found in probes.groupby("dataset", sort=False):
+        if recipe.tailed is not None and recipe.tailed != (dataset in tails):
+            continue
         if names.get(str(dataset)) not in set(numbers["dataset"]):
             rows += _own_rows(recipe, numbers, found, str(dataset))
     columns = []
     for reading in recipe.readings:
         slug = reading.title.lower().replace("-", "")
         columns.append(Column(f"{reading.title} published", f"published_{slug}", compared=True))
+        if reading.quoted:
+            continue
         ours = reading.metric if reading.variant == DEFAULT else f"{reading.metric}_{reading.variant}"
         columns.append(Column(f"{reading.title} ours", ours, spread=True, compared=True))
     return Table(name, recipe.title, recipe.headers, tuple(columns), tuple(rows), _notes(recipe, rows))
+
+
+def _measured(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of our probes, and those of k-means on the features of an encoder."""
+    probes = results["method"].isin(_METHODS) & results["run"].astype("string").str.startswith("probe-")
+    clustered = at_home(results)
+    chosen = (clustered["method"] == "kmeans") & (clustered["variant"] == DEFAULT)
+    clustered = clustered[chosen & (clustered["metric"] == _BY_KMEANS)]
+    return pd.concat([results[probes], clustered]) if len(clustered) else results[probes]
 
 
 def _rows(
     recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, dataset: str, is_there: bool
 ) -> Iterator[Row]:
     """Yield the published rows of one data set, each beside ours."""
-    waits = f"waits for a linear probe on {dataset}" if is_there else f"waits for a run on {dataset}"
     for first, part in _lines(recipe, numbers):
         cells: list[Cell] = []
         for reading in recipe.readings:
             theirs = _theirs(part, reading, f"{recipe.table}, {dataset}, {first['method']}")
+            by = _WORDS[reading.metric.partition("_")[0]] if reading.metric else ""
+            waits = f"waits for {by} on {dataset}" if is_there else f"waits for a run on {dataset}"
             reason = waits if theirs.reason is None else "neither is it in the paper"
-            cells += [theirs, _ours(probes, reading, _names(recipe, first), reason)]
+            ours = [] if reading.quoted else [_ours(probes, reading, _names(recipe, first), reason)]
+            cells += [theirs, *ours]
         yield Row(_labels(recipe, first), tuple(cells), dataset)
 
 
 def _own_rows(recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, dataset: str) -> Iterator[Row]:
-    """Yield our rows on a data set that the paper has not."""
+    """Yield our rows on a data set that the paper has not, each encoder once."""
     theirs = Cell(None, reason="a data set that the paper does not have", seeds=0)
     reason = "a probe that was not asked for here"
+    shown = set()
     for first, _ in _lines(recipe, numbers):
         names = _names(recipe, first)
-        cells = [_ours(probes, reading, names, reason) for reading in recipe.readings]
+        if names in shown:
+            continue
+        shown.add(names)
+        cells = [_ours(probes, reading, names, reason) for reading in recipe.readings if not reading.quoted]
         if any(not cell.empty for cell in cells):
             yield Row(
                 _labels(recipe, first), tuple(each for ours in cells for each in (theirs, ours)), dataset
@@ -132,6 +170,7 @@ _SHORTER = {"AlexNet (larger variant, 96/256 first filters)": "AlexNet, larger"}
 
 
 def _theirs(rows: pd.DataFrame, reading: Reading, where: str) -> Cell:
+    rows = rows[rows["protocol"].str.startswith(reading.protocol)]
     if not (rows["metric"] == reading.published).any():
         return Cell(None, reason="not reported in the paper", seeds=0)
     return published_cell(rows, reading.published, where)
@@ -150,14 +189,12 @@ def _ours(probes: pd.DataFrame, reading: Reading, names: tuple[str, ...], waits:
 
 
 def _notes(recipe: ProbeTable, rows: list[Row]) -> tuple[str, ...]:
-    ours = [cell for row in rows for cell in row.cells[1::2]]
-    notes = [f"Top-1 accuracy in percent. Published: {PAPER_TITLES[recipe.paper]}, {recipe.table}."]
+    quoted = [reading.quoted for reading in recipe.readings if reading.quoted]
+    ours = [] if quoted else [cell for row in rows for cell in row.cells[1::2]]
+    notes = [f"{recipe.unit} in percent. Published: {PAPER_TITLES[recipe.paper]}, {recipe.table}."]
     if any(not cell.empty for cell in ours):
-        notes.append(
-            "Ours: linear classifiers on features of the centre crop, their setting chosen on a part of the "
-            "train split; mean ± standard deviation over seeds."
-        )
+        notes.append(f"Ours: {recipe.protocol}; mean ± standard deviation over seeds.")
     waiting = dict.fromkeys(
         cell.reason for cell in ours if cell.empty and str(cell.reason).startswith("waits")
     )
-    return (*notes, *recipe.notes, *(f"Ours: {reason}." for reason in waiting))
+    return (*notes, *dict.fromkeys(quoted), *recipe.notes, *(f"Ours: {reason}." for reason in waiting))

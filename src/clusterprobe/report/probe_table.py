@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.names import PROBES, metric_title
+from clusterprobe.report.names import PROBES, SHOTS, metric_title
 from clusterprobe.report.selection import DEFAULT
 from clusterprobe.report.summary import summarise
 from clusterprobe.report.tables import Cell, Column, Row, Table
@@ -54,6 +54,8 @@ def _cell(metric: str, values: Mapping[Any, Mapping[Any, Any]]) -> Cell:
     first = metric.replace("top5", "top1")
     if metric in _FIVE and first in values:
         return Cell(None, reason="with five classes or fewer, top-5 is always right", seeds=0)
+    if metric.partition("_")[2] in SHOTS and f"{metric.partition('_')[0]}_top1" in values:
+        return Cell(None, reason="classes of one size, or none of this one", seeds=0)
     return Cell(None, reason="a probe that was not asked for here", seeds=0)
 
 

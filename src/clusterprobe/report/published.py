@@ -13,6 +13,7 @@ PAPERS = ("cld", "kmeans_ssl", "mmdc", "scan", "sela")
 """Papers whose numbers are here."""
 
 PAPER_TITLES = {
+    "cld": "CLD (arXiv 2008.03813)",
     "kmeans_ssl": "KMeansSSL (arXiv 2008.10312)",
     "mmdc": "MMDC (arXiv 1912.02678)",
     "scan": "SCAN (arXiv 2005.12320)",

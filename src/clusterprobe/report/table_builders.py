@@ -13,6 +13,7 @@ from clusterprobe.report.attribution import TITLE as ATTRIBUTION
 from clusterprobe.report.attribution import build_attribution_table
 from clusterprobe.report.catalogue_table import TITLE as CATALOGUE
 from clusterprobe.report.catalogue_table import build_catalogue_table
+from clusterprobe.report.cld_tables import CLD_TABLES
 from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
 from clusterprobe.report.confusion_table import build_confusion_table
 from clusterprobe.report.criteria_table import TITLE as CRITERIA
@@ -25,7 +26,7 @@ from clusterprobe.report.fact_tables import (
     build_operation_table,
 )
 from clusterprobe.report.mmdc_tables import MMDC_TABLES
-from clusterprobe.report.names import SUPERVISED, is_oracle, method_title
+from clusterprobe.report.names import SHOTS, SUPERVISED, is_oracle, method_title
 from clusterprobe.report.paper_probes import ProbeTable, build_paper_probes
 from clusterprobe.report.paper_tables import PaperTable, build_paper_table
 from clusterprobe.report.probe_table import TITLE as PROBES
@@ -51,6 +52,7 @@ Reasons = Mapping[tuple[str, str, str], str]
 LABEL_FREE = ("clusters_used", "largest_share", "entropy")
 """What a table prints of images that carry no labels."""
 
+_NO_CLASS = {f"acc_{shots}": "no class of this size" for shots in SHOTS}
 _COMPANIONS = ("clusters_used", "largest_share", "chance_acc")
 
 
@@ -71,6 +73,11 @@ RECIPES = {
         "Clustering with as many clusters as classes",
         lambda results, classes: default_variant(at_home(results), classes),
         ("acc", "acc_val", "ami", "ari", "nmi", *_COMPANIONS),
+    ),
+    "long-tail": Recipe(
+        "Clustering of data sets whose classes differ in size",
+        lambda results, classes: _tailed(default_variant(at_home(results), classes)),
+        ("acc", *(f"acc_{shots}" for shots in SHOTS), "ami", "ami_balanced", "ari", *_COMPANIONS),
     ),
     "transfer": Recipe(
         "Clusters carried over to another data set",
@@ -103,6 +110,7 @@ TABLES: dict[str, Recipe | PaperTable | ProbeTable | FactTable] = {
     **SCAN_TABLES,
     **MMDC_TABLES,
     **SELA_TABLES,
+    **CLD_TABLES,
     **FACT_TABLES,
 }
 """Every table by name."""
@@ -189,6 +197,11 @@ def _build(name: str, recipe: Recipe, results: pd.DataFrame, classes: Classes) -
     return Table(name, recipe.title, headers, columns, tuple(table_rows), _notes(cells, columns))
 
 
+def _tailed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of data sets whose classes differ in size."""
+    return rows[rows["dataset"].isin(rows.loc[rows["metric"] == "acc_class_mean", "dataset"].unique())]
+
+
 def _without_labels(rows: pd.DataFrame, reasons: Reasons) -> bool:
     """Return whether no row can have a score that compares clusters with classes."""
     pairs = rows[["fit_dataset", "dataset"]].drop_duplicates().itertuples(index=False, name=None)
@@ -203,7 +216,10 @@ def _cells(rows: pd.DataFrame, metrics: tuple[str, ...], reasons: Reasons) -> pd
         first = part.iloc[0]
         values = {row["metric"]: row for row in part.to_dict("records")}
         pair = str(first["fit_dataset"]), str(first["dataset"])
-        cells = [_cell(values.get(metric), reasons.get((*pair, metric))) for metric in metrics]
+        cells = [
+            _cell(values.get(metric), reasons.get((*pair, metric), _NO_CLASS.get(metric)))
+            for metric in metrics
+        ]
         found.append({key: first[key] for key in CELL} | {"n_seeds": part["n_seeds"].max(), "cells": cells})
     return pd.DataFrame(found)
 

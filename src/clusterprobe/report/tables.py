@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.names import ACCURACIES, COMPANIONS, metric_title
+from clusterprobe.report.names import ACCURACIES, COMPANIONS, SHOTS, metric_title
 
 Format = Literal["percent", "count", "number", "change", "count change"]
 Mark = Literal["best", "tie", ""]
@@ -16,7 +16,10 @@ COMPANION_NOTE = (
     "Largest share: images in the largest cluster. "
     "Chance ACC: the same clusters scored against permuted labels."
 )
-_COMPARED = frozenset({"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "linear_top1"})
+_COMPARED = frozenset(
+    {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "linear_top1", "ami_balanced"}
+    | {f"acc_{shots}" for shots in SHOTS}
+)
 
 
 @dataclass(frozen=True)

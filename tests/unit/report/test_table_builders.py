@@ -4,13 +4,18 @@ import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.report.names import SHOTS
 from clusterprobe.report.table_builders import RECIPES, build_table
 from clusterprobe.report.tables import check
 
 
 def with_variants(results: pd.DataFrame) -> pd.DataFrame:
+    """As though every default run had another variant, on classes of different sizes."""
     default = results[results["variant"] == "default"]
-    return pd.concat([results, default.assign(variant="whitened")])
+    results = pd.concat([results, default.assign(variant="whitened")])
+    acc = results[results["metric"] == "acc"]
+    uneven = [acc.assign(metric=f"acc_{shots}") for shots in SHOTS]
+    return pd.concat([results, *uneven, acc.assign(metric="ami_balanced")])
 
 
 @pytest.mark.parametrize("name", RECIPES)
