@@ -113,8 +113,9 @@ def write_tiny_imagenet(folder: Path) -> None:
 
 def write_imagenet(folder: Path) -> None:
     """`train` and `val` with a folder for each synset; two train images and one val image in each of 200,
-    and in those of ImageNet-10."""
-    synsets = dict.fromkeys([*read_classes("imagenet-200"), *read_classes("imagenet-10")])
+    and in those of ImageNet-10 and of CMC's ImageNet-100."""
+    lists = ("imagenet-200", "imagenet-10", "imagenet-100-cmc")
+    synsets = dict.fromkeys(synset for name in lists for synset in read_classes(name))
     for label, synset in enumerate(synsets):
         shown = pixels(np.full(3, label), 40, label)
         names = [

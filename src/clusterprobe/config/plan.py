@@ -85,7 +85,8 @@ def _add_runs(
         members = _taken_members(plan, chosen, _members(plan, chosen.encoder, dataset, seeds, own))
         for member in members if group.protocol == "clean" else ():
             _add_purity(plan, member.features, dataset)
-    shown = members[0].features.encoder.root.name if chosen.encoder == encoder else encoder
+    first = members[0].features.encoder
+    shown = first.root.name if chosen.encoder == encoder and first.root is not first else encoder
     for reducer in group.reducers:
         run = _make_run(plan, group, shown, dataset, members, reducer, clusters, chosen.deviations)
         plan.runs.setdefault(run.id, run)
@@ -143,14 +144,19 @@ def _make_run(
 def _members(
     plan: Plan, name: str, dataset: PlannedDataset, seeds: int, clusters: Clusters | None = None
 ) -> tuple[Member, ...]:
-    """Return the features of an encoder with the seeds that cluster them: one encoder per seed if seeded."""
+    """Return the features of an encoder with the seeds that cluster them: one encoder per seed if seeded.
+
+    Two encoders may differ in their output alone: they are one training with features of both kinds.
+    """
+    definition = plan.config.encoders[name]
+    assert definition is not None, "load_config fills empty entries"
+    output = definition.output
     if _is_seeded(plan, name):
         encoders = [_add_encoder(plan, name, seed, dataset, clusters) for seed in range(seeds)]
-        return tuple(Member(planned_features(plan, encoder), (encoder.seed or 0,)) for encoder in encoders)
-    definition = plan.config.encoders[name]
+        return tuple(Member(planned_features(plan, each, output), (each.seed or 0,)) for each in encoders)
     seed = None if isinstance(definition, PixelsEncoder | FileEncoder) else 0
     encoder = _add_encoder(plan, name, seed, dataset, clusters)
-    return (Member(planned_features(plan, encoder), tuple(range(seeds))),)
+    return (Member(planned_features(plan, encoder, output), tuple(range(seeds))),)
 
 
 def _is_seeded(plan: Plan, name: str) -> bool:

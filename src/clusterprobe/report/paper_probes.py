@@ -47,8 +47,8 @@ class ProbeTable:
     maps the published method (or method and beginning of the note) to readable names of our encoders, the
     first with probes counts. `known_as`: what the paper calls data sets that other papers call otherwise.
     `datasets`: those of the paper that the table is about, if not all. `tailed`: of our data sets that the
-    paper has not, those with a long tail, or (False) the others; None: all. `protocol`: what our numbers are;
-    `unit`: of all numbers.
+    paper has not, those with a long tail, or (False) the others; None: all; without `own_rows` none at all.
+    `protocol`: what our numbers are; `unit`: of all numbers.
     """
 
     paper: str
@@ -62,6 +62,7 @@ class ProbeTable:
     known_as: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[str, ...] = ()
     tailed: bool | None = None
+    own_rows: bool = True
     protocol: str = (
         "linear classifiers on features of the centre crop, their setting chosen on a part of the train split"
     )
@@ -87,7 +88,7 @@ def build_paper_probes(
         here = [ours for ours, theirs in names.items() if theirs == dataset]
         rows += _rows(recipe, part, probes[probes["dataset"].isin(here)], str(dataset), bool(here))
     for dataset, found in probes.groupby("dataset", sort=False):
-        if recipe.tailed is not None and recipe.tailed != (dataset in tails):
+        if not recipe.own_rows or (recipe.tailed is not None and recipe.tailed != (dataset in tails)):
             continue
         if names.get(str(dataset)) not in set(numbers["dataset"]):
             rows += _own_rows(recipe, numbers, found, str(dataset))
@@ -128,7 +129,7 @@ def _rows(
 
 
 def _own_rows(recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, dataset: str) -> Iterator[Row]:
-    """Yield our rows on a data set that the paper has not, each encoder once."""
+    """Yield our rows on a data set that the paper has not, each encoder once; networks are our own there."""
     theirs = Cell(None, reason="a data set that the paper does not have", seeds=0)
     reason = "a probe that was not asked for here"
     shown = set()
@@ -139,9 +140,8 @@ def _own_rows(recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, d
         shown.add(names)
         cells = [_ours(probes, reading, names, reason) for reading in recipe.readings if not reading.quoted]
         if any(not cell.empty for cell in cells):
-            yield Row(
-                _labels(recipe, first), tuple(each for ours in cells for each in (theirs, ours)), dataset
-            )
+            labels = (_labels(recipe, first)[0], *["–" for _ in recipe.keys[1:]])
+            yield Row(labels, tuple(each for ours in cells for each in (theirs, ours)), dataset)
 
 
 def _lines(recipe: ProbeTable, numbers: pd.DataFrame) -> Iterator[tuple[Mapping[str, str], pd.DataFrame]]:

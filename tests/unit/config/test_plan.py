@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from clusterprobe.config import paths
-from clusterprobe.config.cells import planned_ids, training_inputs, training_locations
+from clusterprobe.config.cells import objective_modules, planned_ids, training_inputs, training_locations
+from clusterprobe.config.encoders import Named
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config, read_yaml
 from clusterprobe.config.plan import Plan, make_plan
@@ -54,6 +55,27 @@ def test_heads_go_on_from_the_encoder_of_their_seed_and_tables_show_its_name() -
             ("simclr", seed),
         ]
     assert run.encoder == "simclr"
+
+
+def test_encoders_that_differ_in_their_output_alone_are_one_training(values: dict[str, Any]) -> None:
+    encoders = values["encoders"] | {"simclr-head": values["encoders"]["simclr"] | {"output": "head:0"}}
+    names = ["simclr", "simclr-head"]
+    groups = [{"method": "kmeans", "encoders": names}]
+    probes = [{"method": "knn", "encoders": names}]
+    plan = _plan(encoders=encoders, clusterings=groups, probes=probes)
+    for found in (plan.runs.values(), plan.probes.values()):
+        assert [each.encoder for each in found] == names
+        outputs = [{member.features.output for member in each.members} for each in found]
+        assert outputs == [{"pooled"}, {"head:0"}]
+        trained = [{member.features.encoder.id for member in each.members} for each in found]
+        assert trained[0] == trained[1]
+
+
+def test_an_objective_on_another_one_depends_on_the_code_of_both() -> None:
+    alone = Named(name="moco", options={"queue": 8})
+    assert objective_modules(alone) == ["clusterprobe.objectives.moco"]
+    both = Named(name="cld", options={"groups": 3, "base": {"name": "moco"}})
+    assert objective_modules(both) == ["clusterprobe.objectives.cld", "clusterprobe.objectives.moco"]
 
 
 def test_another_number_of_clusters_is_another_network(values: dict[str, Any]) -> None:
