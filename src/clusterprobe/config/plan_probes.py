@@ -39,7 +39,8 @@ def add_criteria(plan: Plan) -> None:
     wanted = "view_agreement" in settings.chosen
     views = Views(_VIEWS, settings.augmentation or [], _VIEW_SEED) if wanted else None
     for run in plan.runs.values():
-        if run.method in SUPERVISED or run.method not in (settings.methods or [run.method]):
+        chosen = settings.methods or [run.method]
+        if not run.extras or run.method in SUPERVISED or run.method not in chosen:
             continue
         if run.protocol != "clean":
             continue

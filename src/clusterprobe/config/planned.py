@@ -146,11 +146,13 @@ class Run:
     transfer: tuple[tuple[PlannedDataset, str], ...]
     protocol: str = "clean"
     deviations: tuple[Deviation, ...] = ()
+    extras: bool = True
 
     @property
     def network(self) -> str:
         """How the configuration calls the encoder that is clustered, or whose head clusters."""
-        return self.members[0].features.encoder.name
+        first = self.members[0].features.encoder
+        return first.name if first.start or self.deviations else self.encoder
 
     def fit_id(self, member: Member) -> str:
         """Return the id of the fits of one member, whatever the number of its seeds."""

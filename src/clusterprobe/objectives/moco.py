@@ -105,8 +105,7 @@ class Moco(InstanceObjective):
         with torch.no_grad():
             looked = batch.views[self.looks]
             keys = unit(apart(self.keys, looked, own_rows(groups), self.options.norm_groups))
-        with torch.autocast(keys.device.type, enabled=False):
-            value = self._contrast(self.embed(features), keys)
+        value = self._contrast(self.embed(features), keys)
         logged = {"instance_loss": value.detach()}
         if self.patches is not None:
             images = batch.views[self.looks + 1]
@@ -129,8 +128,9 @@ class Moco(InstanceObjective):
         self._fresh = None
 
     def _contrast(self, queries: Sequence[Tensor], keys: Tensor) -> Tensor:
-        losses = [info_nce(each, keys, self.queue, self.options.temperature) for each in queries]
-        return mean_over_batch(torch.stack(losses).mean(dim=0))
+        with torch.autocast(keys.device.type, enabled=False):
+            losses = [info_nce(each, keys, self.queue, self.options.temperature) for each in queries]
+            return mean_over_batch(torch.stack(losses).mean(dim=0))
 
     def _size(self, batch: Batch) -> int:
         """Images of the global batch."""

@@ -76,8 +76,8 @@ class Npid(InstanceObjective):
 
     def instance_loss(self, features: Sequence[Tensor], batch: Batch) -> Loss:
         """Mean loss of the views; what they were embedded as enters the memory after the step."""
+        embedded = self.embed(features)
         with torch.autocast(self.memory.device.type, enabled=False):
-            embedded = self.embed(features)
             rows = batch.indices.to(self.memory.device)
             drawn = self._draw(batch) if self.options.loss == "nce" else None
             losses = torch.stack([self._losses(each, rows, drawn) for each in embedded])

@@ -159,3 +159,13 @@ def test_sets_without_labels_or_without_a_scored_split_are_refused() -> None:
     assert _plan(**changes | {"datasets": only}, probes=[{"method": "knn"}]).probes
     with pytest.raises(UserError, match="only its train split"):
         _plan(**changes | {"datasets": only}, probes=[{"method": "linear"}])
+
+
+def test_runs_without_extras_are_scored_and_that_is_all() -> None:
+    group = {"method": "kmeans", "encoders": ["simclr"]}
+    settings = {"criteria": {}, "neighbours": {"encoder_seeds": 1}}
+    whole = _plan(clusterings=[group], **settings)
+    bare = _plan(clusterings=[group | {"extras": False}], **settings)
+    assert set(bare.runs) == set(whole.runs)
+    assert (len(whole.criteria), len(whole.purity)) == (1, 1)
+    assert (len(bare.criteria), len(bare.purity)) == (0, 0)

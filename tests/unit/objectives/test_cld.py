@@ -143,6 +143,22 @@ def test_it_stands_on_any_objective_that_tells_instances_apart(small_networks, n
     assert list(objective.networks().heads) == ["0", "1"]
 
 
+@pytest.mark.parametrize("name", BASES)
+def test_losses_are_taken_in_single_precision_whatever_the_networks_compute_in(small_networks, name):
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        objective = make(small_networks(heads=2, kind="norm-mlp"), with_base(name), SETTING).train()
+        given = batch(len(objective.views(ROWS, torch.Generator())))
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = objective.loss(given)
+        loss.value.backward()
+        objective.after_step()
+        losses.append(loss.value)
+    assert losses[1].dtype == torch.float32
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.05)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_mlp_heads_share_all_layers_but_the_last(small_networks, shared):
     networks = small_networks(heads=2, kind="norm-mlp")
