@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from clusterprobe.cluster.batch_kmeans import batch_kmeans
 from clusterprobe.config.errors import UserError
+from clusterprobe.encoders.architectures import build
+from clusterprobe.encoders.heads import build_head
 from clusterprobe.objectives.cld import CldOptions, cross_level_losses, make
 from clusterprobe.train.objective import Batch, Epoch, Setting
 
@@ -219,3 +221,10 @@ def test_an_interrupted_run_equals_an_undisturbed_one(resumed_equals_undisturbed
     trained = resumed_equals_undisturbed("cld", with_base(name, groups=3), stop_at, heads=2, kind="norm-mlp")
     assert list(trained.heads) == ["0", "1"]
     assert json.loads(trained.log[-1]).keys() >= {"instance_loss", "group_loss", "groups_used"}
+
+
+def test_the_network_for_small_images_is_as_large_as_that_of_the_reference_code():
+    body = build("resnet18-small-images", {})
+    heads = [build_head("linear", {"dimensions": 128}, body.width) for _ in range(2)]
+    count = sum(parameter.numel() for part in (body, *heads) for parameter in part.parameters())
+    assert count == 11_300_160

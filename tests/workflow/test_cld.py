@@ -1,0 +1,93 @@
+"""NPID with and without CLD on digits with a long tail, through the workflow to the tables of CLD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from project import Project
+
+NPID: dict[str, Any] = {
+    "kind": "trained",
+    "title": "NPID",
+    "seen": "same",
+    "objective": {"name": "npid", "options": {"temperature": 0.2, "looks": 2}},
+    "architecture": {
+        "name": "small-convnet",
+        "options": {"channels": 1, "widths": [8, 16], "strides": [2, 2]},
+    },
+    "head": {"kind": "norm-mlp", "options": {"dimensions": 16}},
+    "output": "head:0",
+    "preprocessing": {"size": 8, "channels": 1, "mean": [0.3], "std": [0.38]},
+    "augmentation": [{"name": "gaussian-noise", "sigma": 0.1}],
+    "optimiser": {"name": "adam", "learning_rate": 0.01},
+    "epochs": 2,
+    "batch_size": 64,
+}
+CLD = NPID | {
+    "title": "NPID + CLD",
+    "objective": {"name": "cld", "options": {"groups": 8, "base": NPID["objective"]}},
+    "head": NPID["head"] | {"count": 2},
+}
+EXPERIMENT = {
+    "name": "tails",
+    "datasets": {"tail": {"kind": "digits", "imbalance": 20}},
+    "fit": ["tail"],
+    "encoders": {
+        "npid": NPID,
+        "cld": CLD,
+        "groups": CLD | {"output": "head:1", "title": "NPID + CLD, group branch"},
+    },
+    "seeds": 1,
+    "clusterings": [{"method": "kmeans", "extras": False}],
+    "probes": [{"method": "knn", "options": {"k": 5}}, {"method": "linear", "options": {"epochs": 2}}],
+    "report": {
+        "tables": ["clustering", "long-tail", "probes", "cld-table-1", "cld-table-2", "cld-table-6"],
+        "figures": ["acc-by-method", "training-curves"],
+        "galleries": [],
+    },
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("cld") / "project", EXPERIMENT)
+    project.run()
+    return project
+
+
+def table(project: Project, name: str) -> pd.DataFrame:
+    return pd.read_csv(project.folder / f"reports/tails/tables/{name}.csv").astype(str)
+
+
+def test_both_branches_come_from_one_training(project: Project) -> None:
+    assert len(project.found("data/encoders/*/heads.safetensors")) == 2
+    assert len(project.found("data/features/*/tail/train/*.npy")) == 3
+
+
+def test_the_train_split_has_a_long_tail_and_classes_count_the_same(project: Project) -> None:
+    results = pd.read_parquet(project.folder / "reports/tails/results.parquet")
+    assert set(results.loc[results["split"] == "test", "n"]) == {359}
+    scores = results[(results["split"] == "test") & (results["encoder"] == "NPID")].set_index("metric")[
+        "value"
+    ]
+    for name in ("acc", "knn", "linear"):
+        assert {f"{name}_{shots}" for shots in ("class_mean", "many", "medium", "few")} <= set(scores.index)
+    assert 0 < scores["knn_class_mean"] < 1
+    assert scores["knn_many"] > scores["knn_few"]
+    assert -0.1 < scores["ami_balanced"] < 1
+
+
+def test_tables_have_a_row_for_each_branch(project: Project) -> None:
+    ours = table(project, "cld-table-6")
+    ours = ours[ours.eq("tail").any(axis=1)]
+    assert len(ours) == 3
+    assert "nan" not in set(ours["nmi_geometric"])
+    first = table(project, "cld-table-1")
+    assert len(first[first.eq("tail").any(axis=1)]) == 2
+    second = table(project, "cld-table-2")
+    assert not second.eq("tail").any(axis=None)
+    assert len(table(project, "long-tail")) == 3
