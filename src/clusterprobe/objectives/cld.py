@@ -99,6 +99,18 @@ def cross_level_losses(
     return (first + second) / 2, (found[0], found[1])
 
 
+def require_groups(options: CldOptions, images: int) -> None:
+    """Raise UserError if so many images that are grouped together leave nothing to group."""
+    if options.groups < images or options.every_image_a_group:
+        return
+    raise UserError(
+        f"objective cld: {options.groups} groups for {images} images that are grouped together leave nothing "
+        "to group: every image would be a group of its own. The published setting for ImageNet, 120 groups "
+        "for 64 images on each GPU, is such a case. Take fewer groups or a larger batch, group the whole "
+        "batch (scope: batch), drop a smaller last batch, or allow it by `every_image_a_group: true`"
+    )
+
+
 class Cld(Objective):
     """The loss of `base`, and `weight` times that of the groups; head "0" embeds instances, head "1" groups.
 
@@ -126,7 +138,7 @@ class Cld(Objective):
             view1, view2 = unit(embedded).chunk(2)
             if self.options.scope == "batch":
                 view1, view2 = distributed.gather(view1), distributed.gather(view2)
-            self._require_groups(len(view1))
+            require_groups(self.options, len(view1))
             losses, (found, other) = cross_level_losses(view1, view2, self.options)
             value = losses.mean() if self.options.scope == "batch" else mean_over_batch(losses)
         logged = {
@@ -136,34 +148,28 @@ class Cld(Objective):
         }
         return Loss(instances.value + self.options.weight * value, logged, instances.optimiser)
 
-    def _require_groups(self, images: int) -> None:
-        if self.options.groups < images or self.options.every_image_a_group:
-            return
-        raise UserError(
-            f"objective cld: {self.options.groups} groups for {images} images that are grouped together "
-            "leave nothing to group: every image would be a group of its own. The published setting for "
-            "ImageNet, 120 groups for 64 images on each GPU, is such a case. Take fewer groups or a larger "
-            "batch, group the whole batch (scope: batch), drop a smaller last batch, or allow it by "
-            "`every_image_a_group: true`"
-        )
-
     def optimisers(self) -> Sequence[str]:
         """Those of the base."""
         return self.base.optimisers()
 
     def before_epoch(self, epoch: Epoch) -> None:
+        """Prepare the base."""
         self.base.before_epoch(epoch)
 
     def before_step(self, epoch: Epoch) -> None:
+        """Prepare the base."""
         self.base.before_step(epoch)
 
     def after_step(self) -> None:
+        """Let the base follow."""
         self.base.after_step()
 
     def after_epoch(self, epoch: Epoch) -> Mapping[str, float]:
+        """What the base has to say."""
         return self.base.after_epoch(epoch)
 
     def finished(self) -> bool:
+        """Whether the base is."""
         return self.base.finished()
 
 
@@ -180,10 +186,10 @@ def make(networks: Networks, options: Mapping[str, Any], setting: Setting) -> Ob
         for number in range(len(instance) - 1):
             groups[number] = instance[number]
     base = _base(Networks(networks.body, {"0": instance}), chosen, setting)
-    objective = Cld(base, groups, chosen)
-    shares = distributed.world_size() if chosen.scope == "process" else 1
-    objective._require_groups(setting.batch_size // shares)
-    return objective
+    require_groups(
+        chosen, setting.batch_size // (distributed.world_size() if chosen.scope == "process" else 1)
+    )
+    return Cld(base, groups, chosen)
 
 
 def _base(networks: Networks, options: CldOptions, setting: Setting) -> InstanceObjective:
