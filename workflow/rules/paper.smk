@@ -113,6 +113,11 @@ rule draw_figure:
             for entry in figure_cells.found_labels(PLAN, w.figure)
             for file in (entry["found"], entry["manifest"])
         ],
+        compared=lambda w: [
+            file
+            for entry in figure_cells.compared_features(PLAN, w.figure)
+            for file in (*entry["shards"], entry["manifest"])
+        ],
     output:
         pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
         png=report(
@@ -135,6 +140,7 @@ rule draw_figure:
         runs=figure_runs,
         histories=figure_histories,
         found=lambda w: figure_cells.found_labels(PLAN, w.figure),
+        compared=lambda w: figure_cells.compared_features(PLAN, w.figure),
         defaults=lambda w: figure_cells.swept_defaults(PLAN, w.figure),
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),

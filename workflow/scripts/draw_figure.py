@@ -4,6 +4,7 @@ from pathlib import Path
 
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
 from clusterprobe.evaluate.label_entropy import agreement_frame, entropies_frame
+from clusterprobe.evaluate.similarity_histogram import similarities_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
 from clusterprobe.report.traces import histories_frame
 from clusterprobe.store.jobs import job
@@ -18,6 +19,7 @@ with job(snakemake):
         "histories": lambda: histories_frame(params.histories),
         "entropies": lambda: entropies_frame(params.runs),
         "agreements": lambda: agreement_frame(params.found),
+        "similarities": lambda: similarities_frame(params.compared),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
     data.attrs |= params.defaults

@@ -20,6 +20,8 @@ _SWEPT = {
 }
 """Figures of ablations: the method, and its option that varies."""
 
+_CONTRASTIVE = ("simclr", "npid", "moco", "byol", "cld")
+
 
 def prototypes_run(plan: Plan, figure: str) -> Run:
     """Return the run that `prototypes` (the last default run) or `prototypes-METHOD` (of METHOD) shows.
@@ -95,6 +97,26 @@ def found_labels(plan: Plan, figure: str) -> list[dict[str, Any]]:
         if figure == "sela-agreement" and (run.method, run.variant) == ("sela", "default")
         for member in run.members
     ]
+
+
+def compared_features(plan: Plan, figure: str) -> list[dict[str, Any]]:
+    """Return the features of default k-means runs on contrastive encoders, first seed; for their figure."""
+    found = []
+    for run in plan.runs.values() if figure == "similarities" else ():
+        objective = getattr(plan.config.encoders[run.network], "objective", None)
+        if (run.method, run.variant) != ("kmeans", "default") or objective is None:
+            continue
+        if objective.name in _CONTRASTIVE:
+            split = run.dataset.evaluation_split or "train"
+            found.append(
+                {
+                    "dataset": plan.title("dataset", run.dataset.name),
+                    "encoder": plan.title("encoder", run.network),
+                    "shards": paths.shards(run.members[0].features, run.dataset, split),
+                    "manifest": paths.manifest(run.dataset, split),
+                }
+            )
+    return found
 
 
 def filters_cell(plan: Plan) -> dict[str, Any]:

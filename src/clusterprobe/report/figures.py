@@ -27,6 +27,7 @@ from clusterprobe.report.label_figures import filter_grid, label_agreement, labe
 from clusterprobe.report.names import method_title
 from clusterprobe.report.neighbour_grid import neighbour_grid
 from clusterprobe.report.prototypes import prototypes
+from clusterprobe.report.similarity_figure import similarities
 from clusterprobe.report.style import in_style
 from clusterprobe.report.summary import tidy
 from clusterprobe.store.atomic import atomic_path
@@ -39,9 +40,9 @@ class Drawing:
     `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
-    (columns anchor, rank, image, true), or one of those that evaluate.label_entropy and evaluate.filters
-    make: "entropies", "agreements", "filters". What else a figure takes stands in `attrs` of its frame; the
-    drawing functions name it.
+    (columns anchor, rank, image, true), or one of those that evaluate.label_entropy, evaluate.filters and
+    evaluate.similarity_histogram make: "entropies", "agreements", "filters", "similarities". What else a
+    figure takes stands in `attrs` of its frame; the drawing functions name it.
     """
 
     caption: str
@@ -156,6 +157,12 @@ FIGURES = {
         "standard deviation over seeds.",
         label_agreement,
         "agreements",
+    ),
+    "similarities": Drawing(
+        "Cosines between the features of two images of the evaluated split. Solid: of one class; dashed: of "
+        "different classes. First seed.",
+        similarities,
+        "similarities",
     ),
     "first-filters": Drawing(
         "The filters of the first convolution, each stretched to all brightnesses.", filter_grid, "filters"

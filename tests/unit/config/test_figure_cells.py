@@ -8,6 +8,7 @@ import pytest
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.figure_cells import (
+    compared_features,
     neighbours_cell,
     prototypes_cell,
     prototypes_inputs,
@@ -115,3 +116,12 @@ def test_neighbours_that_nobody_mines_cannot_be_shown() -> None:
     plan = _plan(clusterings=[{"method": "mmdc", "encoders": ["mmdc"]}])
     with pytest.raises(UserError, match="no neighbours are mined"):
         neighbours_cell(plan)
+
+
+def test_similarities_are_those_of_contrastive_encoders_and_of_no_other_figure() -> None:
+    plan = _plan()
+    entries = compared_features(plan, "similarities")
+    assert [(entry["dataset"], entry["encoder"]) for entry in entries] == [("digits", "simclr")]
+    assert "/test/" in entries[0]["shards"][0]
+    assert entries[0]["manifest"].endswith("test.parquet")
+    assert compared_features(plan, "k-sweep") == []

@@ -51,6 +51,13 @@ def frame_for(
         values = [("SeLa", seed, number, "classes", draw.random()) for seed, number in places]
         columns = ["encoder", "encoder_seed", "relabelling", "against", "value"]
         return pd.DataFrame(values, columns=columns)
+    if FIGURES[name].data == "similarities":
+        pairs = [(name, kind) for name in ("NPID", "MoCo") for kind in ("same class", "other classes")]
+        bins = [
+            (*pair, low, draw.random()) for pair in pairs for low in np.linspace(-1, 1, 50, endpoint=False)
+        ]
+        frame = pd.DataFrame(bins, columns=["encoder", "pairs", "low", "share"])
+        return frame.assign(dataset="digits")
     if FIGURES[name].data == "filters":
         images = [draw.integers(0, 256, (3, 3), dtype=np.uint8) for _ in range(20)]
         return pd.DataFrame({"image": pd.Series(images, dtype=object)})
