@@ -36,7 +36,7 @@ def similarities(histograms: pd.DataFrame) -> Figure:
         axis.set_xlabel("cosine of two images")
         percent_axis(axis, "y")
     axes[0, 0].set_ylabel("share of the pairs (%)")
-    styles = zip(kinds, ("-", "--"), strict=True)
-    lines = [Line2D([], [], color=INK, linestyle=line, label=kind) for kind, line in styles]
+    lines = [Line2D([], [], color=INK, linestyle="-", label=kinds[0])]
+    lines += [Line2D([], [], color=INK, linestyle="--", label=kind) for kind in kinds[1:]]
     legend_below(figure, [*(key(style, name, line=True) for name, style in look.items()), *lines], width)
     return figure
