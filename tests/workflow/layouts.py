@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -114,19 +115,87 @@ def write_tiny_imagenet(folder: Path) -> None:
 def write_imagenet(folder: Path) -> None:
     """`train` and `val` with a folder for each synset; two train images and one val image in each of 200,
     and in those of ImageNet-10 and of CMC's ImageNet-100."""
-    lists = ("imagenet-200", "imagenet-10", "imagenet-100-cmc")
-    synsets = dict.fromkeys(synset for name in lists for synset in read_classes(name))
-    for label, synset in enumerate(synsets):
+    for label, synset in enumerate(_written()):
         shown = pixels(np.full(3, label), 40, label)
         names = [
             f"train/{synset}/{synset}_1",
             f"train/{synset}/{synset}_2",
-            f"val/{synset}/ILSVRC2012_val_{label:08d}",
+            f"val/{synset}/ILSVRC2012_val_{label + 1:08d}",
         ]
         for values, name in zip(shown, names, strict=True):
             path = folder / f"{name}.JPEG"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(values[:, :36].transpose(1, 2, 0)).save(path, format="JPEG")
+
+
+def synsets() -> list[str]:
+    """Return the synsets of `write_imagenet`, in the order of labels."""
+    return sorted(_written())
+
+
+def _written() -> list[str]:
+    lists = ("imagenet-200", "imagenet-10", "imagenet-100-cmc")
+    return list(dict.fromkeys(synset for name in lists for synset in read_classes(name)))
+
+
+def write_objectnet(folder: Path) -> None:
+    """`images` with a framed folder for each of 12 classes, and `mappings`: eight of them are of ImageNet,
+    one of these twice."""
+    known, everything = synsets(), read_classes("imagenet")
+    folders = [f"thing_{number:02d}" for number in range(12)]
+    lines = {name: (7 * number + 3) % 1000 for number, name in enumerate(everything)}
+    synonyms = [""] * 1000
+    for name, line in lines.items():
+        synonyms[line] = f"{name}, a thing"
+    shown = [synonyms[lines[name]] for name in known]
+    names = {f"Thing {number}": shown[10 * number] for number in range(8)}
+    names["Thing 3"] += f"; {shown[31]}"
+    mappings = {
+        "folder_to_objectnet_label.json": {name: f"Thing {number}" for number, name in enumerate(folders)},
+        "objectnet_to_imagenet_1k.json": names,
+        "pytorch_to_imagenet_2012_id.json": {str(n): lines[name] for n, name in enumerate(everything)},
+    }
+    (folder / "mappings").mkdir(parents=True)
+    for file, values in mappings.items():
+        (folder / "mappings" / file).write_text(json.dumps(values), encoding="utf-8")
+    (folder / "mappings" / "imagenet_to_label_2012_v2").write_text(
+        "\n".join(synonyms) + "\n", encoding="utf-8"
+    )
+    for label, name in enumerate(folders):
+        for number, values in enumerate(pixels(np.full(4, label), 40, label)):
+            values[:, [0, -1]] = values[:, :, [0, -1]] = np.array([[[255]], [[0]], [[0]]])
+            _picture(folder / "images" / name / f"{number:04d}.png", values)
+
+
+def write_imagenet_v2(folder: Path) -> None:
+    """Folders 0 to 999: one image in each that is a class of `write_imagenet`."""
+    everything = read_classes("imagenet")
+    for label, synset in enumerate(synsets()):
+        (values,) = pixels(np.full(1, label), 40, label + 1000)
+        _picture(folder / str(everything.index(synset)) / "0.jpeg", values)
+
+
+def write_some_synsets(folder: Path) -> None:
+    """As ImageNet-A, -R and -Sketch: a folder for each of some synsets, 20 here, one image in each."""
+    for label, synset in enumerate(synsets()[::10]):
+        (values,) = pixels(np.full(1, label), 40, label + 2000)
+        _picture(folder / synset / f"{synset}_0.jpg", values)
+
+
+def write_real(path: Path) -> None:
+    """`real.json`: for every validation image of `write_imagenet` its class, for some also the next, or none."""
+    everything = read_classes("imagenet")
+    numbers = [everything.index(synset) for synset in _written()]
+    lists = [[number] for number in numbers]
+    for image in range(0, len(lists) - 2, 10):
+        lists[image].append(numbers[image + 1])
+        lists[image + 2] = []
+    path.write_text(json.dumps(lists), encoding="utf-8")
+
+
+def _picture(path: Path, values: npt.NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.transpose(1, 2, 0)).save(path)
 
 
 LAYOUTS: dict[str, Callable[[Path], None]] = {
@@ -138,6 +207,12 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "CLUSTERPROBE_TINY_IMAGENET": write_tiny_imagenet,
     "CLUSTERPROBE_SVHN": write_svhn,
     "CLUSTERPROBE_PLACES205": write_places205,
+    "CLUSTERPROBE_OBJECTNET": write_objectnet,
+    "CLUSTERPROBE_IMAGENET_V2": write_imagenet_v2,
+    "CLUSTERPROBE_IMAGENET_R": write_some_synsets,
+    "CLUSTERPROBE_IMAGENET_A": write_some_synsets,
+    "CLUSTERPROBE_IMAGENET_SKETCH": write_some_synsets,
+    "CLUSTERPROBE_IMAGENET_REAL": write_real,
 }
 """By the variable that says where the set is."""
 

@@ -128,7 +128,7 @@ def _fits(layout: Definition, changes: Definition) -> bool:
 
 def _changed(layout: Definition, changes: Definition) -> Definition:
     """Return a definition with some keys replaced; what makes another set of it is not the published one."""
-    another = changes.keys() - NOT_IDENTITY
+    another = changes.keys() - NOT_IDENTITY | changes.keys() & {"expected"}
     return {word: layout[word] for word in layout if not (another and word == "published_as")} | changes
 
 

@@ -59,6 +59,17 @@ Imbalance = Annotated[
 ]
 
 
+class Expected(Strict):
+    """How many there must be in a published set: what is on this disk may be a part of it, or another one."""
+
+    images: int = Field(ge=1, description="images of all splits together")
+    classes: int = Field(ge=1, description="classes")
+    shared_images: int | None = Field(
+        None, ge=1, description="images of the classes that have a counterpart, where a set says which do"
+    )
+    shared_classes: int | None = Field(None, ge=1, description="classes that have a counterpart")
+
+
 class DigitsDataset(_Dataset):
     """The 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
 
@@ -91,6 +102,12 @@ class _Located(_Dataset):
         min_length=1,
         description="only these classes, in label order: their names, a list that is shipped (imagenet-50, "
         "imagenet-100, imagenet-200), or a CSV file with the column class",
+    )
+    class_limit: int | None = Field(None, ge=1, description="only the first so many classes, in label order")
+    expected: Expected | None = Field(
+        None,
+        description="refuse to index a whole set with other counts; null: whatever is there. Where `classes` "
+        "chooses some, nothing is expected",
     )
     superclasses: Superclasses = Field(
         None,
@@ -149,6 +166,22 @@ class FolderDataset(_Located):
     kind: Literal["folder"]
     path: str | None = Field(None, description="root of one tree that is split into train and test")
     splits: Paths | None = Field(None, description="root of each split, e.g. {train: ..., test: ...}")
+    numbered_classes: ClassList = Field(
+        None,
+        description="names of the classes whose folders are called 0, 1, ...; also of the numbers in "
+        "`label_lists`: a list, one that is shipped (imagenet), or a CSV file with the column class",
+    )
+    label_lists: str | None = Field(
+        None,
+        description="JSON file of lists: list n holds the classes (numbers) of the image whose file name ends "
+        "in the number n + 1. They replace the labels of the folders; an image may have several, or none",
+    )
+
+    @model_validator(mode="after")
+    def _numbers_have_names(self) -> FolderDataset:
+        if self.label_lists is not None and self.numbered_classes is None:
+            raise ValueError("`label_lists` needs `numbered_classes`")
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> FolderDataset:
@@ -159,6 +192,25 @@ class FolderDataset(_Located):
     @property
     def own_splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.splits is None else tuple(self.splits)
+
+
+class ObjectNetDataset(_Located):
+    """The published release of ObjectNet: images/{class}/*.png and mappings/, one split."""
+
+    kind: Literal["objectnet"]
+    root: str = Field(description="folder of the release, which holds `images` and `mappings`")
+    split: Literal["test", "train"] = Field(
+        "test",
+        description="what its images are. train: clusters are fitted on them; the licence of ObjectNet "
+        "forbids to tune any parameter on them",
+    )
+    border: int = Field(
+        1, ge=0, description="pixels that are cut off every side: the release has a red frame"
+    )
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        return (self.split,)
 
 
 class TarDataset(_Located):
@@ -222,7 +274,13 @@ class ShiftedDataset(_Dataset):
 
 
 Dataset = Annotated[
-    DigitsDataset | FolderDataset | TarDataset | ParquetDataset | TorchvisionDataset | ShiftedDataset,
+    DigitsDataset
+    | FolderDataset
+    | ObjectNetDataset
+    | TarDataset
+    | ParquetDataset
+    | TorchvisionDataset
+    | ShiftedDataset,
     Field(discriminator="kind"),
 ]
 
@@ -243,8 +301,9 @@ NOT_IDENTITY = {
     "superclasses",
     "imbalance",
     "lists",
+    "expected",
 }
-_LATER = {"imbalance", "lists"}
+_LATER = {"imbalance", "lists", "class_limit", "numbered_classes", "label_lists", "expected"}
 """Keys that came when there were ids: where they are not given, ids and definitions are as they were."""
 
 
@@ -254,8 +313,9 @@ def dataset_identity(dataset: Dataset) -> dict[str, Any]:
     Classes and superclasses count by their names, whatever file they were read from; superclasses only where
     they are the labels.
     """
-    fields = dataset.model_dump(mode="json", exclude=_RELABELLING)
+    fields = _given(dataset, _RELABELLING)
     identity = {key: value for key, value in fields.items() if key not in NOT_IDENTITY}
+    identity |= {"label_lists": True} if "label_lists" in identity else {}  # a place, too
     splits = dataset.splits if isinstance(dataset, TorchvisionDataset) else None  # its own words, no places
     identity |= dataset.relabelling | {"splits": splits or list(dataset.split_names)}
     lists = getattr(dataset, "lists", None) or {}
@@ -265,5 +325,9 @@ def dataset_identity(dataset: Dataset) -> dict[str, Any]:
 
 def indexing_definition(dataset: Dataset) -> dict[str, Any]:
     """Return what indexing has to know of a data set."""
-    fields = dataset.model_dump(mode="json", exclude=_SHOWN | _RELABELLING) | dataset.relabelling
-    return {key: value for key, value in fields.items() if key not in _LATER or value is not None}
+    return _given(dataset, _SHOWN | _RELABELLING) | dataset.relabelling
+
+
+def _given(dataset: Dataset, excluded: set[str]) -> dict[str, Any]:
+    fields = dataset.model_dump(mode="json", exclude=excluded)
+    return {key: value for key, value in fields.items() if value is not None or key not in _LATER}

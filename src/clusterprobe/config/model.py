@@ -141,7 +141,10 @@ class Transfer(Strict):
     """A data set that is only assigned and scored, by a label map from the classes of the fitted set."""
 
     dataset: str = Field(description="name of the transfer set")
-    label_map: str = Field(description="label map shipped with the package, or the path of a CSV file")
+    label_map: str = Field(
+        description="which class there is which class here: same-names, provided (the transfer set comes with "
+        "a map: ObjectNet), the name of a map that is shipped, or the path of a CSV file"
+    )
 
 
 class Neighbours(Strict):

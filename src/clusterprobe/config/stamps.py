@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from clusterprobe.config.datasets import Dataset, FolderDataset, ParquetDataset, TarDataset
+from clusterprobe.config.datasets import (
+    Dataset,
+    FolderDataset,
+    ObjectNetDataset,
+    ParquetDataset,
+    TarDataset,
+)
 from clusterprobe.config.identity import identity
 
 
@@ -21,7 +27,11 @@ def location_stamp(dataset: Dataset) -> str:
     if isinstance(dataset, FolderDataset):
         roots = [dataset.path] if dataset.path else sorted((dataset.splits or {}).values())
         only = None if dataset.classes is None else frozenset(dataset.classes)
-        return identity("folder", [_folder(Path(root), only) for root in roots])
+        lists = [] if dataset.label_lists is None else [_file(Path(dataset.label_lists))]
+        return identity("folder", [_folder(Path(root), only) for root in roots] + lists)
+    if isinstance(dataset, ObjectNetDataset):
+        root = Path(dataset.root)
+        return identity("objectnet", [_folder(root / "images", None), _files(root / "mappings")])
     if isinstance(dataset, ParquetDataset | TarDataset):
         return identity(dataset.kind, [_file(Path(path)) for path in sorted(dataset.splits.values())])
     return "fixed"
@@ -32,6 +42,9 @@ def absent_places(dataset: Dataset) -> list[str]:
     if isinstance(dataset, FolderDataset):
         roots = [dataset.path] if dataset.path else list((dataset.splits or {}).values())
         return [root for root in roots if not Path(root).is_dir() or not any(Path(root).iterdir())]
+    if isinstance(dataset, ObjectNetDataset):
+        root = Path(dataset.root) / "images"
+        return [] if root.is_dir() and any(root.iterdir()) else [str(root)]
     if isinstance(dataset, ParquetDataset | TarDataset):
         return [path for path in dataset.splits.values() if not Path(path).exists()]
     return []
@@ -47,6 +60,10 @@ def _folder(root: Path, only: frozenset[str] | None) -> list[Any]:
             if entry.is_dir() and (only is None or entry.name in only)
         )
     return [root.stat().st_mtime_ns if only is None else None, folders]
+
+
+def _files(folder: Path) -> list[Any]:
+    return [[path.name, *_file(path)] for path in sorted(folder.glob("*"))]
 
 
 def _file(path: Path) -> list[Any]:

@@ -13,9 +13,15 @@ from clusterprobe.cluster.matching import hungarian_then_greedy_map
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.clustering import evaluate_assignments
 from clusterprobe.evaluate.metrics import contingency, top_accuracy
-from clusterprobe.evaluate.published_scores import acc_val_with_empty_columns, scrambled_labels
+from clusterprobe.evaluate.published_scores import (
+    acc_val_with_empty_columns,
+    double_counted_recall,
+    scrambled_labels,
+)
+from clusterprobe.evaluate.several_labels import evaluate_several_labels
+from clusterprobe.evaluate.shared_classes import recall_by_share
 from clusterprobe.evaluate.transfer import evaluate_transfer
-from clusterprobe.images.label_maps import load_label_map
+from clusterprobe.images.counterparts import class_indices
 from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.runs.assignments import SeedClusters, read_assignments
 from clusterprobe.store.arrays import load_arrays
@@ -26,10 +32,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Labels:
-    """Who the images of one split are and what they show."""
+    """Who the images of one split are and what they show; `counterparts` of its classes, if it has some."""
 
     manifest: Manifest
     classes: tuple[str, ...]
+    counterparts: Mapping[str, str]
 
 
 def evaluate_run(cell: Mapping[str, Any], model: Path, assignments: Path) -> list[Row]:
@@ -71,11 +78,14 @@ def _metrics(
     deviations: Collection[str],
 ) -> dict[str, float]:
     source, target = labels[train.dataset, train.split], labels[block.dataset, block.split]
+    clusters = train.cluster, source.manifest.labels, block.cluster
     if block.dataset == train.dataset:
         classes = max(len(source.classes), 1)
-        scores = evaluate_assignments(
-            train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, classes
-        )
+        scores = evaluate_assignments(*clusters, target.manifest.labels, k, classes)
+        if target.counterparts and "acc" in scores:
+            shared = set(target.counterparts.values())
+            recall = double_counted_recall if "double-counting" in deviations else recall_by_share
+            scores |= recall(*clusters, target.manifest.labels, k, target.classes, shared)
         if block.top is not None and "acc" in scores:
             counts = contingency(train.cluster, source.manifest.labels, k, classes)
             scores["top5"] = top_accuracy(
@@ -84,10 +94,11 @@ def _metrics(
         return scores
     label_map = np.zeros(0, dtype=np.int64)
     if source.classes and target.classes:
-        label_map = load_label_map(label_maps[block.dataset]).indices(source.classes, target.classes)
-    scores = evaluate_transfer(
-        train.cluster, source.manifest.labels, block.cluster, target.manifest.labels, k, label_map
-    )
+        name = label_maps[block.dataset]
+        label_map = class_indices(name, source.classes, target.classes, target.counterparts)
+        if target.manifest.several:
+            return evaluate_several_labels(*clusters, target.manifest.several, k, label_map)
+    scores = evaluate_transfer(*clusters, target.manifest.labels, k, label_map)
     if "empty-columns" in deviations and "acc_val" in scores:
         scores["acc_val"] = acc_val_with_empty_columns(
             block.cluster, target.manifest.labels, k, label_map, len(target.classes)
@@ -118,11 +129,12 @@ def _rows(
 
 
 def _read_labels(part: Mapping[str, Any], deviations: Collection[str]) -> _Labels:
-    classes = tuple(read_json(Path(part["facts"]))["classes"] or [])
+    facts = read_json(Path(part["facts"]))
+    classes = tuple(facts["classes"] or ())
     manifest = read_manifest(Path(part["manifest"]))
     if "scrambled-labels" in deviations:
         manifest = replace(manifest, labels=scrambled_labels(manifest.labels, classes))
-    return _Labels(manifest, classes)
+    return _Labels(manifest, classes, facts.get("counterparts", {}))
 
 
 def _check(block: SeedClusters, manifest: Manifest, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.images.decode import bad_image
+from clusterprobe.images.label_lists import relabel
 from clusterprobe.images.listing import ImageSource, ListedDataset, Listing, existing_path, known_classes
 from clusterprobe.images.splits import stable_test_mask
 
@@ -40,9 +41,12 @@ def list_folder(definition: Mapping[str, Any]) -> ListedDataset:
 
     Either `splits` names one folder per split, or `path` names one folder that is divided by a hash of
     each relative path, so that adding pictures never moves others between the splits. With `classes`, only
-    the folders of these classes are looked into, in every split.
+    the folders of these classes are looked into, in every split. `numbered_classes` are the classes of folders
+    that are called 0, 1, ...; with `label_lists` the labels come from a file, see images.label_lists.
     """
-    wanted = definition.get("classes")
+    called = definition.get("numbered_classes") or ()
+    lists = definition.get("label_lists")
+    wanted = None if lists else _folders_of(definition.get("classes"), called)
     if definition.get("splits"):
         roots = {
             split: existing_path(path, f"folder of split {split!r}")
@@ -58,6 +62,12 @@ def list_folder(definition: Mapping[str, Any]) -> ListedDataset:
         classes = {name for name in everything.names if name is not None}
     else:
         raise UserError("a data set of kind 'folder' needs either 'path' or 'splits'; add one of them")
+    if lists:
+        splits = {split: relabel(listing, lists, called) for split, listing in splits.items()}
+        classes = {name for listing in splits.values() for names in listing.several for name in names}
+    elif called:
+        splits = {split: _by_number(listing, called) for split, listing in splits.items()}
+        classes = {_named(number, called, "a folder") for number in classes}
     record = {"kind": "folder", "splits": {split: str(root) for split, root in roots.items()}}
     return ListedDataset(splits, tuple(sorted(classes)), record)
 
@@ -74,6 +84,30 @@ def divide(everything: Listing, definition: Mapping[str, Any], where: str) -> di
                 f"{fraction} and split_seed {seed}; change one of them or add images"
             )
     return {split: everything.subset(np.flatnonzero(mask)) for split, mask in masks.items()}
+
+
+def _folders_of(classes: Sequence[str] | None, called: Sequence[str]) -> Sequence[str] | None:
+    """Return the names of the folders of some classes."""
+    if classes is None or not called:
+        return classes
+    numbers = {name: str(number) for number, name in enumerate(called)}
+    for name in classes:
+        if name not in numbers:
+            raise UserError(f"`classes`: {name!r} is not in `numbered_classes`; {nearest(name, called)}")
+    return [numbers[name] for name in classes]
+
+
+def _by_number(listing: Listing, called: Sequence[str]) -> Listing:
+    places = zip(listing.names, listing.ids, strict=True)
+    return replace(listing, names=[name and _named(name, called, repr(image)) for name, image in places])
+
+
+def _named(number: str, called: Sequence[str], where: str) -> str:
+    if not number.isdecimal() or int(number) >= len(called):
+        raise UserError(
+            f"{where} is of the class {number!r}, but `numbered_classes` names the folders 0 to {len(called) - 1}"
+        )
+    return called[int(number)]
 
 
 def _list_one(root: Path, classes: Sequence[str] | None) -> Listing:

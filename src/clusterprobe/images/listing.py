@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Listing:
     """The N images of one split before any is opened.
 
     `names` holds the class of each, None where unknown; `fine`, where `names` are superclasses, what they
-    were made from, and is empty otherwise.
+    were made from, and is empty otherwise; `several`, where an image may be of several classes, all of each.
     """
 
     source: ImageSource
@@ -56,6 +56,7 @@ class Listing:
     locations: Sequence[str]
     names: Sequence[str | None]
     fine: Sequence[str | None] = ()
+    several: Sequence[tuple[str, ...]] = ()
 
     def labels(self, classes: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return [N] indices into `classes`, -1 for no class; raises UserError naming a misfit and its id."""
@@ -75,16 +76,21 @@ class Listing:
             [column[index] for index in chosen] for column in (self.ids, self.locations, self.names)
         )
         fine = [self.fine[index] for index in chosen] if self.fine else ()
-        return Listing(self.source, ids, locations, names, fine)
+        several = [self.several[index] for index in chosen] if self.several else ()
+        return Listing(self.source, ids, locations, names, fine, several)
 
 
 @dataclass(frozen=True)
 class ListedDataset:
-    """All splits of a data set, its classes in label order, and the record from which it is reopened."""
+    """All splits of a data set, its classes in label order, and the record from which it is reopened.
+
+    `counterparts`: which class of another data set is which class here, where a set comes with such a map.
+    """
 
     splits: dict[str, Listing]
     classes: tuple[str, ...]
     record: dict[str, Any]
+    counterparts: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_classes(splits: Mapping[str, Listing]) -> set[str]:

@@ -27,6 +27,9 @@ SCHEMA = pa.schema(
     ]
 )
 _SHOWN = 5
+_SEVERAL = pa.field(
+    "labels", pa.list_(pa.field("element", pa.int64()))
+)  # only there if an image may be of several classes
 _FINE = "labels are superclasses"  # then the column `class` is finer than `label`
 
 
@@ -35,7 +38,8 @@ class Manifest:
     """N images. `labels` int64 [N] index `classes`, -1 where an image has none; `classes` is () if none has.
 
     Where superclasses are the labels, `fine` holds the class of each image, None where it has none; or else
-    it is empty. Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
+    it is empty. Where an image may be of several classes `several` holds the labels of each, and `labels` that
+    of an image of just one; or else it is empty. Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
     """
 
     ids: tuple[str, ...]
@@ -44,10 +48,11 @@ class Manifest:
     classes: tuple[str, ...]
     sha256: tuple[str, ...]
     fine: tuple[str | None, ...] = ()
+    several: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.locations), len(self.labels), len(self.sha256)}
-        lengths |= {len(self.fine)} if self.fine else set()
+        lengths |= {len(column) for column in (self.fine, self.several) if column}
         if len(lengths) != 1:
             raise ValueError(f"the columns of a manifest differ in length: {sorted(lengths)}")
         check_unique(self.ids, "the images")
@@ -94,6 +99,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         },
         schema=SCHEMA,
     )
+    if manifest.several:
+        table = table.append_column(_SEVERAL, pa.array(manifest.several, _SEVERAL.type))
     metadata = {"classes": json.dumps(manifest.classes, ensure_ascii=False)}
     metadata |= {_FINE: ""} if manifest.fine else {}
     write_table(path, table.replace_schema_metadata(metadata))
@@ -104,7 +111,8 @@ def read_manifest(path: Path) -> Manifest:
     table = read_table(path)
     metadata = table.schema.metadata or {}
     stored = metadata.get(b"classes")
-    if stored is None or table.schema.names != SCHEMA.names:
+    several = _SEVERAL.name in table.schema.names
+    if stored is None or table.schema.names != [*SCHEMA.names, *([_SEVERAL.name] if several else [])]:
         raise UserError(f"{path} is not a manifest: it has the columns {table.schema.names}; index again")
     return Manifest(
         ids=tuple(table["id"].to_pylist()),
@@ -113,4 +121,5 @@ def read_manifest(path: Path) -> Manifest:
         classes=tuple(json.loads(stored)),
         sha256=tuple(table["sha256"].to_pylist()),
         fine=tuple(table["class"].to_pylist()) if _FINE.encode() in metadata else (),
+        several=tuple(map(tuple, table["labels"].to_pylist())) if several else (),
     )

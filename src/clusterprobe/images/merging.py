@@ -42,6 +42,7 @@ def merged(listed: ListedDataset, names: Sequence[str] | None) -> ListedDataset:
         [f"{name}{_JOINT}{location}" for name, part in parts.items() for location in part.locations],
         [label for part in parts.values() for label in part.names],
         [label for part in parts.values() for label in part.fine],
+        [labels for part in parts.values() for labels in part.several],
     )
     others = {name: part for name, part in listed.splits.items() if name not in parts}
     record = listed.record | {"merge": list(names)}

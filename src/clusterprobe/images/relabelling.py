@@ -13,14 +13,17 @@ from clusterprobe.images.listing import ListedDataset, Listing
 
 
 def relabelled(listed: ListedDataset, definition: Mapping[str, Any], dataset: str) -> ListedDataset:
-    """Return what is left of a data set under the keys `classes` and `superclasses` of its definition.
+    """Return what is left of a data set under `classes`, `class_limit` and `superclasses` of its definition.
 
-    `classes` keeps the images of these classes, which become the labels in this order; `superclasses`, pairs
+    `classes` keeps the images of these classes, which become the labels in this order, and `class_limit` the
+    first so many of them, or of all; `superclasses`, pairs
     [class, superclass], makes labels of the superclasses, in the order in which they first appear. Raises
     UserError for a class that the data set does not have, and for one without a superclass.
     """
     if definition.get("classes") is not None:
         listed = _only(listed, definition["classes"], dataset)
+    if definition.get("class_limit") is not None:
+        listed = _only(listed, listed.classes[: definition["class_limit"]], dataset)
     if definition.get("superclasses") is not None:
         listed = _grouped(listed, dict(definition["superclasses"]), dataset)
     return listed
@@ -36,11 +39,27 @@ def _only(listed: ListedDataset, classes: Sequence[str], dataset: str) -> Listed
     wanted = set(classes)
     splits = {}
     for split, listing in listed.splits.items():
-        kept = np.flatnonzero([name in wanted for name in listing.names])
+        if listing.several:
+            listing = replace(listing, several=[_wanted(names, wanted) for names in listing.several])
+        kept = np.flatnonzero(
+            [bool(names) for names in listing.several] or [name in wanted for name in listing.names]
+        )
         if not len(kept):
             raise UserError(f"data set {dataset!r}, split {split!r}: no image is of one of its `classes`")
-        splits[split] = listing.subset(kept)
-    return replace(listed, splits=splits, classes=tuple(classes))
+        splits[split] = _renamed_by_several(listing.subset(kept))
+    counterparts = {name: here for name, here in listed.counterparts.items() if here in wanted}
+    return replace(listed, splits=splits, classes=tuple(classes), counterparts=counterparts)
+
+
+def _wanted(names: tuple[str, ...], wanted: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in wanted)
+
+
+def _renamed_by_several(listing: Listing) -> Listing:
+    """Return a listing in which an image of one class has it as its name, of several none."""
+    if not listing.several:
+        return listing
+    return replace(listing, names=[names[0] if len(names) == 1 else None for names in listing.several])
 
 
 def _grouped(listed: ListedDataset, superclasses: Mapping[str, str], dataset: str) -> ListedDataset:
@@ -59,4 +78,7 @@ def _grouped(listed: ListedDataset, superclasses: Mapping[str, str], dataset: st
 def _renamed(listing: Listing, superclasses: Mapping[str, str]) -> Listing:
     """Return a listing under superclasses; a class that has none keeps its name and fits no label later."""
     names = [None if name is None else superclasses.get(name, name) for name in listing.names]
-    return replace(listing, names=names, fine=listing.names)
+    several = [
+        tuple(dict.fromkeys(superclasses.get(name, name) for name in of_one)) for of_one in listing.several
+    ]
+    return _renamed_by_several(replace(listing, names=names, fine=listing.names, several=several))

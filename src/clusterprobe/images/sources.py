@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import numpy as np
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.images.decode import BadImage, decode_image, header_size
 from clusterprobe.images.digits import DigitsSource, list_digits
+from clusterprobe.images.expected import check_expected
 from clusterprobe.images.folders import FolderSource, list_folder
+from clusterprobe.images.framed import FramedSource
 from clusterprobe.images.listing import ImageSource as ImageSource
 from clusterprobe.images.listing import ListedDataset, Listing
 from clusterprobe.images.manifest import Manifest, check_unique, write_manifest
 from clusterprobe.images.merging import MERGED, MergedSource, merged
+from clusterprobe.images.objectnet import list_objectnet
 from clusterprobe.images.parquet_files import ParquetSource, list_parquet
 from clusterprobe.images.relabelling import relabelled
 from clusterprobe.images.splits import limited
@@ -33,6 +36,7 @@ from clusterprobe.store.progress import Progress
 _KINDS: dict[str, Callable[[Mapping[str, Any]], ListedDataset]] = {
     "digits": list_digits,
     "folder": list_folder,
+    "objectnet": list_objectnet,
     "parquet": list_parquet,
     "shifted": list_parquet,  # rendered into parquet beforehand
     "tar": list_tar,
@@ -55,6 +59,7 @@ class IndexedDataset:
     source: dict[str, Any]
     skipped: list[dict[str, str]]
     sides: dict[str, int | None]
+    counterparts: Mapping[str, str] = field(default_factory=dict)
 
 
 def index_dataset(
@@ -68,7 +73,10 @@ def index_dataset(
     kind = str(definition.get("kind"))
     if kind not in _KINDS:
         raise UserError(f"data set {dataset!r} has the unknown kind {kind!r}; {nearest(kind, _KINDS)}")
-    listed = relabelled(_KINDS[kind](definition), definition, dataset)
+    listed = _KINDS[kind](definition)
+    if definition.get("classes") is None:
+        check_expected(listed, definition.get("expected"), dataset)
+    listed = relabelled(listed, definition, dataset)
     listed = thinned(merged(listed, definition.get("merge")), definition, dataset)
     for split in (*(definition.get("limit") or {}), *(only or ())):
         if split not in listed.splits:
@@ -83,7 +91,7 @@ def index_dataset(
         chosen = _limit(listing, listed.classes, definition, split)
         what = f"index {dataset}/{split}"
         manifests[split], sides[split] = _examine(chosen, listed.classes, definition, what, skipped)
-    return IndexedDataset(dataset, kind, manifests, listed.record, skipped, sides)
+    return IndexedDataset(dataset, kind, manifests, listed.record, skipped, sides, listed.counterparts)
 
 
 def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
@@ -100,6 +108,7 @@ def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
         "content": manifest.content,
         "skipped": indexed.skipped,
     }
+    facts |= {"counterparts": dict(indexed.counterparts)} if indexed.counterparts else {}
     write_manifest(folder / f"{split}.parquet", manifest)
     write_json(folder / f"{split}.json", facts)
     write_json(folder / f"{split}.source.json", indexed.source)
@@ -110,6 +119,9 @@ def open_source(source: Mapping[str, Any], split: str) -> ImageSource:
     if split == MERGED and source.get("merge"):
         apart = {key: value for key, value in source.items() if key != "merge"}
         return MergedSource({name: open_source(apart, name) for name in source["merge"]})
+    if border := source.get("border"):
+        inner = {key: value for key, value in source.items() if key != "border"}
+        return FramedSource(open_source(inner, split), int(border))
     kind = source.get("kind")
     if kind == "digits":
         return DigitsSource()
@@ -184,10 +196,23 @@ def _examine(
             f"{first_bad['reason']}; replace the images"
         )
     good = listing.subset(np.array(kept))
-    labels, fine = good.labels(classes), tuple(good.fine)
-    manifest = Manifest(tuple(good.ids), tuple(good.locations), labels, classes, tuple(hashes), fine)
+    manifest = _manifest(good, classes, hashes)
     width, height = next(iter(sizes))
-    return manifest, width if len(sizes) == 1 and width == height else None
+    side = width - 2 * int(definition.get("border") or 0)
+    return manifest, side if len(sizes) == 1 and width == height else None
+
+
+def _manifest(good: Listing, classes: tuple[str, ...], hashes: Sequence[str]) -> Manifest:
+    index = {name: number for number, name in enumerate(classes)}
+    return Manifest(
+        tuple(good.ids),
+        tuple(good.locations),
+        good.labels(classes),
+        classes,
+        tuple(hashes),
+        tuple(good.fine),
+        tuple(tuple(index[name] for name in names) for names in good.several),
+    )
 
 
 def _look(source: ImageSource, location: str, *, header_only: bool) -> tuple[str, tuple[int, int]] | BadImage:

@@ -131,3 +131,13 @@ def test_what_the_catalogue_calls_published_was_published(monkeypatch: pytest.Mo
     assert ours <= {dataset for table in papers.values() for dataset in table["dataset"]}
     sizes = papers["scan"][papers["scan"]["table"] == "Table S1"]
     assert set(sizes["dataset"]) <= ours
+
+
+def test_a_set_of_which_not_all_is_expected_is_not_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTERPROBE_OBJECTNET", "/data")
+    catalogue = Catalogue(Path("config/datasets.yaml"), "datasets", Dataset)
+    [whole] = catalogue.fill({"objectnet": None}).values()
+    assert whole.published_as
+    assert (whole.expected.images, whole.expected.shared_images) == (50_273, 18_574)
+    [part] = catalogue.fill({"objectnet": {"expected": None}}).values()
+    assert part.expected is part.published_as is None

@@ -94,8 +94,29 @@ def test_the_words_of_a_torchvision_set_for_its_splits_are_no_places() -> None:
         ({"classes": 3}, "valid list"),
         ({"classes": "imagenet-51"}, "did you mean 'imagenet-50'"),
         ({"labels": "superclasses"}, "needs `superclasses`"),
+        ({"label_lists": "real.json"}, "`label_lists` needs `numbered_classes`"),
     ],
 )
 def test_mistakes_are_named(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         folder(**keys)
+
+
+def test_keys_that_came_later_leave_identities_as_they_were() -> None:
+    plain, later = folder(), {"numbered_classes", "label_lists", "class_limit", "expected"}
+    assert later.isdisjoint(dataset_identity(plain))
+    assert later.isdisjoint(indexing_definition(plain))
+    other = [folder(class_limit=2), folder(numbered_classes=["a"])]
+    other.append(folder(numbered_classes=["a"], label_lists="real.json"))
+    assert len({str(dataset_identity(each)) for each in [plain, *other]}) == 4
+    moved = folder(numbered_classes=["a"], label_lists="elsewhere/real.json")
+    assert dataset_identity(moved) == dataset_identity(other[-1])
+    assert dataset_identity(folder(expected={"images": 3, "classes": 1})) == dataset_identity(plain)
+
+
+def test_objectnet_is_the_same_set_wherever_it_lies() -> None:
+    here, there = (KINDS.validate_python({"kind": "objectnet", "root": root}) for root in ("a", "b"))
+    assert here.split_names == ("test",)
+    assert dataset_identity(here) == dataset_identity(there)
+    framed = KINDS.validate_python({"kind": "objectnet", "root": "a", "border": 0})
+    assert dataset_identity(framed) != dataset_identity(here)

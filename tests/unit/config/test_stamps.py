@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from clusterprobe.config.datasets import FolderDataset, ParquetDataset
+from clusterprobe.config.datasets import FolderDataset, ObjectNetDataset, ParquetDataset
 from clusterprobe.config.stamps import absent_places, location_stamp
 
 
@@ -43,3 +43,26 @@ def test_what_an_unmounted_disk_leaves_is_absent(tmp_path: Path) -> None:
         assert absent_places(files) == [str(tmp_path / "disk" / "x.parquet")]
     (tmp_path / "disk" / "x.parquet").touch()
     assert absent_places(folder) == absent_places(files) == []
+
+
+def test_of_objectnet_images_and_mappings_count(tmp_path: Path) -> None:
+    dataset = ObjectNetDataset(kind="objectnet", root=str(tmp_path))
+    assert absent_places(dataset) == [str(tmp_path / "images")]
+    (tmp_path / "images" / "chair").mkdir(parents=True)
+    (tmp_path / "mappings").mkdir()
+    before = location_stamp(dataset)
+    assert absent_places(dataset) == []
+    (tmp_path / "mappings" / "names.json").write_text("{}")
+    between = location_stamp(dataset)
+    os.utime(tmp_path / "images" / "chair", (1, 1))
+    assert len({before, between, location_stamp(dataset)}) == 3
+
+
+def test_a_file_of_labels_changes_the_stamp_of_its_images(tmp_path: Path) -> None:
+    lists = str(tmp_path / "real.json")
+    dataset = FolderDataset(kind="folder", path=str(tmp_path), numbered_classes=["a"], label_lists=lists)
+    (tmp_path / "images").mkdir()
+    before = location_stamp(dataset)
+    (tmp_path / "real.json").write_text("[[0]]")
+    os.utime(tmp_path, (1, 1))
+    assert location_stamp(dataset) != before

@@ -16,7 +16,7 @@ from clusterprobe.evaluate.runs import evaluate_run, neighbour_rows
 from clusterprobe.images.manifest import Manifest, write_manifest
 from clusterprobe.runs.assignments import SplitAssignment, assignments_table
 from clusterprobe.store.arrays import save_arrays
-from clusterprobe.store.atomic import write_json
+from clusterprobe.store.atomic import read_json, write_json
 from clusterprobe.store.tables import results_table, write_table
 
 CLASSES = ("cat", "dog", "owl")
@@ -146,3 +146,29 @@ def test_purity_becomes_one_row_per_number_of_neighbours() -> None:
     ]
     (row,) = neighbour_rows({"run": "n"}, {}, np.array([0, -1, 1]), recall=0.993)
     assert (row["metric"], row["value"], row["n"]) == ("neighbour_recall", 0.993, 3)
+
+
+def test_labels_and_counterparts_of_the_set_itself(tmp_path: Path) -> None:
+    """A set that says which of its classes another one has gets two recalls, and brings its own map."""
+    place = _write(tmp_path)
+    for part, pairs in zip(
+        place.cell["manifests"], ({}, {"x": "cat", "y": "owl"}, {"dog": "canine"}), strict=True
+    ):
+        facts = read_json(Path(part["facts"]))
+        write_json(Path(part["facts"]), facts | {"counterparts": pairs})
+    place.cell["label_maps"]["zoo"] = "provided"
+    rows = place.rows()
+    assert rows["pets", "test", "recall_shared"]["value"] == pytest.approx(2 / 3)
+    assert rows["pets", "test", "recall_unshared"]["value"] == 1.0
+    assert ("pets", "train", "recall_shared") not in rows
+    assert rows["zoo", "test", "acc"]["value"] < 1
+
+
+def test_of_several_labels_one_is_enough(tmp_path: Path) -> None:
+    place = _write(tmp_path)
+    [path] = [Path(part["manifest"]) for part in place.cell["manifests"] if part["dataset"] == "zoo"]
+    ids = tuple(f"zoo-{row}" for row in range(3))
+    manifest = Manifest(ids, ids, np.full(3, -1), ("feline", "canine"), ids, several=((0, 1),) * 3)
+    write_manifest(path, manifest)
+    # cluster 1 is the owl, which has no counterpart: its image stays wrong
+    assert place.rows()["zoo", "test", "acc"]["value"] == pytest.approx(2 / 3)
