@@ -183,7 +183,7 @@ def write_some_synsets(folder: Path) -> None:
 
 
 def write_real(path: Path) -> None:
-    """`real.json`: for every validation image of `write_imagenet` its class, for some also the next, or none."""
+    """`real.json`: for each validation image of `write_imagenet` its class, or two, or none."""
     everything = read_classes("imagenet")
     numbers = [everything.index(synset) for synset in _written()]
     lists = [[number] for number in numbers]

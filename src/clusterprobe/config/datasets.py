@@ -173,8 +173,8 @@ class FolderDataset(_Located):
     )
     label_lists: str | None = Field(
         None,
-        description="JSON file of lists: list n holds the classes (numbers) of the image whose file name ends "
-        "in the number n + 1. They replace the labels of the folders; an image may have several, or none",
+        description="JSON file of lists: list n holds the classes (numbers) of the image whose file name "
+        "ends in the number n + 1. They replace the labels of the folders; an image may have several or none",
     )
 
     @model_validator(mode="after")

@@ -142,8 +142,8 @@ class Transfer(Strict):
 
     dataset: str = Field(description="name of the transfer set")
     label_map: str = Field(
-        description="which class there is which class here: same-names, provided (the transfer set comes with "
-        "a map: ObjectNet), the name of a map that is shipped, or the path of a CSV file"
+        description="which class there is which class here: same-names, provided (the transfer set comes "
+        "with a map: ObjectNet), the name of a map that is shipped, or the path of a CSV file"
     )
 
 

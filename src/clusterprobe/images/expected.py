@@ -10,7 +10,7 @@ from clusterprobe.images.listing import ListedDataset
 
 
 def check_expected(listed: ListedDataset, expected: Mapping[str, int | None] | None, dataset: str) -> None:
-    """Raise UserError that says what was found if the counts of a data set are not those of its definition."""
+    """Raise UserError that says what was found if a data set has other counts than its definition says."""
     if expected is None:
         return
     by_class = Counter(name for listing in listed.splits.values() for name in listing.names)
@@ -26,8 +26,8 @@ def check_expected(listed: ListedDataset, expected: Mapping[str, int | None] | N
         there = ", ".join(f"{found[word]:,} {_TITLES[word]}" for word in wrong)
         wanted = ", ".join(f"{expected[word]:,}" for word in wrong)
         raise UserError(
-            f"data set {dataset!r}: found {there}, but the published set has {wanted}: complete it, or, for a "
-            f"part of it, say `expected: null` in its definition"
+            f"data set {dataset!r}: found {there}, but the published set has {wanted}: complete it, or, for "
+            "a part of it, say `expected: null` in its definition"
         )
 
 

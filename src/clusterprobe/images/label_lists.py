@@ -33,7 +33,8 @@ def _classes(lists: list[list[int]], image: str, names: Sequence[str], path: str
     number = _NUMBER.search(PurePosixPath(image).stem)
     if number is None or not 1 <= int(number[1]) <= len(lists):
         raise UserError(
-            f"{path} holds {len(lists)} lists of labels, but image {image!r} does not end in the number of one"
+            f"{path} holds {len(lists)} lists of labels, but image {image!r} does not end in the number of "
+            "one of them"
         )
     found = lists[int(number[1]) - 1]
     if any(not 0 <= label < len(names) for label in found):
@@ -43,7 +44,7 @@ def _classes(lists: list[list[int]], image: str, names: Sequence[str], path: str
 
 def _read(path: Path) -> list[list[int]]:
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
+        lists: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not readable JSON ({error}); get it again") from error
     fits = isinstance(lists, list) and all(

@@ -38,8 +38,9 @@ class Manifest:
     """N images. `labels` int64 [N] index `classes`, -1 where an image has none; `classes` is () if none has.
 
     Where superclasses are the labels, `fine` holds the class of each image, None where it has none; or else
-    it is empty. Where an image may be of several classes `several` holds the labels of each, and `labels` that
-    of an image of just one; or else it is empty. Raises UserError for repeated ids and for labels that do not fit the classes, naming them.
+    it is empty. Where an image may be of several classes `several` holds the labels of each, and `labels`
+    that of an image of just one; or else it is empty. Raises UserError for repeated ids and for labels that
+    do not fit the classes, naming them.
     """
 
     ids: tuple[str, ...]

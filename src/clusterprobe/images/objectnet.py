@@ -1,4 +1,4 @@
-"""The release of ObjectNet (Barbu et al., NeurIPS 2019): its images, and which classes of ImageNet are its."""
+"""The release of ObjectNet (Barbu et al., NeurIPS 2019): images, and which classes of ImageNet are its."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read ({error.strerror}): root must be the folder of the release, with `images` "
-            "and `mappings`"
+            f"{path} cannot be read ({error.strerror}): `root` must be the folder of the release, with "
+            "`images` and `mappings`"
         ) from error

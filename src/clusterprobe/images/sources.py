@@ -97,7 +97,7 @@ def index_dataset(
 def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
     """Write {split}.parquet, {split}.json (free of absolute paths) and {split}.source.json into `folder`."""
     manifest = indexed.manifests[split]
-    facts = {
+    facts: dict[str, Any] = {
         "dataset": indexed.dataset,
         "kind": indexed.kind,
         "split": split,
