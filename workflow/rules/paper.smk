@@ -47,6 +47,19 @@ def table_catalogue(wildcards):
     return published_encoders.catalogue_facts(published_encoders.read_catalogue(Path("config/encoders.yaml")))
 
 
+def encoder_facts(name):
+    """What the configuration says of encoders, for the tables and figures of the benchmark of encoders."""
+    return cells.encoder_facts(PLAN) if name.startswith("kmeans-") else {}
+
+
+def figure_attributes(wildcards):
+    """What a figure has to know beside its frame."""
+    attributes = figure_cells.swept_defaults(PLAN, wildcards.figure)
+    if wildcards.figure.startswith("kmeans-"):
+        attributes |= {"encoders": encoder_facts(wildcards.figure), "published_as": PUBLISHED_AS}
+    return attributes
+
+
 def table_files(wildcards):
     return sorted({file for shown in table_runs(wildcards) for file in cells.shown_files(shown)})
 
@@ -91,6 +104,7 @@ rule make_table:
         published_as=PUBLISHED_AS,
         runs=table_runs,
         catalogue=table_catalogue,
+        encoders=lambda w: encoder_facts(w.table),
         caption=lambda w: caption("table", w.table),
         code=digest("make_table.py"),
     script:
@@ -141,7 +155,7 @@ rule draw_figure:
         histories=figure_histories,
         found=lambda w: figure_cells.found_labels(PLAN, w.figure),
         compared=lambda w: figure_cells.compared_features(PLAN, w.figure),
-        defaults=lambda w: figure_cells.swept_defaults(PLAN, w.figure),
+        attributes=figure_attributes,
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),
     script:

@@ -22,5 +22,5 @@ with job(snakemake):
         "similarities": lambda: similarities_frame(params.compared),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
-    data.attrs |= params.defaults
+    data.attrs |= params.attributes
     save_figure(draw_figure(name, data), Path(snakemake.output.pdf), Path(snakemake.output.png))

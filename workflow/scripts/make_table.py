@@ -21,6 +21,7 @@ with job(snakemake):
         published_as=params.published_as,
         facts=dataset_facts(params.facts),
         catalogue=params.catalogue,
+        encoders=params.encoders,
         confusions=[largest_confusions(shown, CONFUSIONS) for shown in params.runs],
     )
     save_table(table, Path(output.tex), Path(output.html), Path(output.csv))

@@ -7,7 +7,7 @@ from typing import Any
 
 from clusterprobe.config import paths
 from clusterprobe.config.deviations import SCORING
-from clusterprobe.config.encoders import Named, TrainedEncoder
+from clusterprobe.config.encoders import FileEncoder, Named, TrainedEncoder
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
 
@@ -275,6 +275,18 @@ def overview(plan: Plan) -> dict[str, Any]:
         "methods": sorted({run.method for run in plan.runs.values()}),
         "seeds": plan.config.seeds,
     }
+
+
+def encoder_facts(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return by the readable name of each encoder what it saw, and a quoted linear accuracy in percent."""
+    found = {}
+    for name, definition in plan.config.encoders.items():
+        linear = definition.linear if isinstance(definition, FileEncoder) else None
+        found[plan.title("encoder", name)] = {
+            "seen": definition.seen if definition else None,
+            "linear": linear.top1 if linear else None,
+        }
+    return found
 
 
 def planned_ids(plan: Plan) -> list[str]:

@@ -18,6 +18,12 @@ from clusterprobe.report.ablations import (
     scan_neighbours,
     scan_threshold,
 )
+from clusterprobe.report.benchmark_figures import (
+    acc_against_ari,
+    acc_by_clusters,
+    acc_by_dims,
+    linear_against_acc,
+)
 from clusterprobe.report.comparisons import acc_by_method, ari_against_acc
 from clusterprobe.report.confusions import confusion, superclass_confusion
 from clusterprobe.report.curves import acc_by_epoch, k_sweep, neighbour_purity, pca_dims
@@ -163,6 +169,26 @@ FIGURES = {
         "different classes. First seed.",
         similarities,
         "similarities",
+    ),
+    "kmeans-figure-1a": Drawing(
+        "ACC of k-means against the accuracy of a linear classifier, of encoders that saw no labels; lines "
+        "are least squares. Grey: arXiv 2008.10312, whose line leaves two encoders out.",
+        linear_against_acc,
+    ),
+    "kmeans-figure-1b": Drawing(
+        "ARI of k-means against its ACC, of encoders that saw no labels; lines are least squares. Grey: "
+        "arXiv 2008.10312.",
+        acc_against_ari,
+    ),
+    "kmeans-figure-2a": Drawing(
+        "ACC and ARI of k-means on the leading principal components, beside the points of arXiv 2008.10312. "
+        "Band: standard deviation over seeds.",
+        acc_by_dims,
+    ),
+    "kmeans-figure-2b": Drawing(
+        "ACC and ARI of k-means against the number of clusters, beside the points of arXiv 2008.10312. Band: "
+        "standard deviation over seeds.",
+        acc_by_clusters,
     ),
     "first-filters": Drawing(
         "The filters of the first convolution, each stretched to all brightnesses.", filter_grid, "filters"

@@ -20,6 +20,8 @@ METRICS = {
     "knn_top1": "kNN",
     "knn_top5": "kNN top-5",
     "retrieval_top1": "Retrieval",
+    "recall_shared": "Recall shared",
+    "recall_unshared": "Recall other",
     "linear_top1": "Linear",
     "linear_top5": "Linear top-5",
     "acc_class_mean": "ACC, mean over classes",
@@ -79,11 +81,13 @@ SUPERVISED = frozenset({"linear"})
 
 NEED_LABELS = frozenset(
     {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "nmi_geometric", "fm", "chance_acc"}
-    | {"ami_balanced", *(f"acc_{shots}" for shots in SHOTS)}
+    | {"ami_balanced", "recall_shared", "recall_unshared", *(f"acc_{shots}" for shots in SHOTS)}
 )
 """Metrics that exist only where images carry labels."""
 
-NEED_TRAIN_LABELS = frozenset({"acc", "acc_majority", "top5", "chance_acc"})
+NEED_TRAIN_LABELS = frozenset(
+    {"acc", "acc_majority", "top5", "chance_acc", "recall_shared", "recall_unshared"}
+)
 """Those among them that map clusters to classes by the labels of the images that are fitted on."""
 
 ACCURACIES = frozenset({"acc", "acc_val", "acc_majority", "top5"})

@@ -14,6 +14,8 @@ from clusterprobe.report.attribution import build_attribution_table
 from clusterprobe.report.catalogue_table import TITLE as CATALOGUE
 from clusterprobe.report.catalogue_table import build_catalogue_table
 from clusterprobe.report.cld_tables import CLD_TABLES
+from clusterprobe.report.benchmark import BenchmarkTable
+from clusterprobe.report.benchmark_tables import build_benchmark_table
 from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
 from clusterprobe.report.confusion_table import build_confusion_table
 from clusterprobe.report.criteria_table import TITLE as CRITERIA
@@ -25,6 +27,7 @@ from clusterprobe.report.fact_tables import (
     build_dataset_table,
     build_operation_table,
 )
+from clusterprobe.report.kmeans_tables import KMEANS_TABLES
 from clusterprobe.report.mmdc_tables import MMDC_TABLES
 from clusterprobe.report.names import SHOTS, SUPERVISED, is_oracle, method_title
 from clusterprobe.report.paper_probes import ProbeTable, build_paper_probes
@@ -100,13 +103,14 @@ RECIPES = {
 }
 """The tables that any experiment can have."""
 
-TABLES: dict[str, Recipe | PaperTable | ProbeTable | FactTable] = {
+TABLES: dict[str, Recipe | PaperTable | BenchmarkTable | ProbeTable | FactTable] = {
     **RECIPES,
     "confusions": FactTable(CONFUSIONS),
     "probes": FactTable(PROBES),
     "criteria": FactTable(CRITERIA),
     "attribution": FactTable(ATTRIBUTION),
     "kmeans-table-1": FactTable(CATALOGUE),
+    **KMEANS_TABLES,
     **SCAN_TABLES,
     **MMDC_TABLES,
     **SELA_TABLES,
@@ -139,6 +143,7 @@ def build_table(
     operations: Intervals | None = None,
     confusions: Sequence[Mapping[str, Any]] = (),
     catalogue: Sequence[Mapping[str, Any]] = (),
+    encoders: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Table:
     """Return the table `name` of a frame of results.
 
@@ -148,7 +153,8 @@ def build_table(
     `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
     first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
     (name -> interval; those of the code if not given) for tables of augmentations, `confusions` (see
-    `build_confusion_table`) for the table of that name, `catalogue` for that of its methods.
+    `build_confusion_table`) for the table of that name, `catalogue` for that of its methods, `encoders` (see
+    report.benchmark_tables) for those that compare published encoders.
     """
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
@@ -167,6 +173,10 @@ def build_table(
         return build_dataset_table(name, facts, published_as)
     if name == "scan-table-s2":
         return build_operation_table(name, operations)
+    if isinstance(recipe, BenchmarkTable):
+        return build_benchmark_table(
+            name, recipe, tidy(results), classes or {}, published_as or {}, encoders or {}
+        )
     if isinstance(recipe, ProbeTable):
         return build_paper_probes(name, recipe, tidy(results), published_as)
     if isinstance(recipe, PaperTable):

@@ -19,6 +19,7 @@ COMPANION_NOTE = (
 _COMPARED = frozenset(
     {"acc", "acc_val", "acc_majority", "top5", "ami", "ari", "nmi", "linear_top1", "ami_balanced"}
     | {f"acc_{shots}" for shots in SHOTS}
+    | {"recall_shared", "recall_unshared"}
 )
 
 

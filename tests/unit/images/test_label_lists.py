@@ -25,7 +25,9 @@ def tree(root: Path, *files: str) -> Path:
 
 
 def numbered(root: Path, **keys: Any) -> IndexedDataset:
-    return index_dataset({"kind": "folder", "splits": {"test": str(root)}, "numbered_classes": NAMES} | keys, "v2")
+    return index_dataset(
+        {"kind": "folder", "splits": {"test": str(root)}, "numbered_classes": NAMES} | keys, "v2"
+    )
 
 
 @pytest.fixture
@@ -42,7 +44,9 @@ def real(tmp_path: Path) -> dict[str, Any]:
 def test_numbers_of_folders_become_names(tmp_path: Path) -> None:
     """10 sorts before 2 as a folder, and a class without a folder is none."""
     names = [f"class {letter}" for letter in "abcdefghijk"]
-    found = numbered(tree(tmp_path, "10/x.png", "2/y.png", "2/z.png"), numbered_classes=names).manifests["test"]
+    found = numbered(tree(tmp_path, "10/x.png", "2/y.png", "2/z.png"), numbered_classes=names).manifests[
+        "test"
+    ]
     assert found.classes == ("class c", "class k")
     assert found.labels.tolist() == [1, 0, 0]
 
@@ -55,7 +59,9 @@ def test_some_classes_are_chosen_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_name_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'3/x.png' is of the class '3', but `numbered_classes` names .* 0 to 2"):
+    with pytest.raises(
+        UserError, match=r"'3/x.png' is of the class '3', but `numbered_classes` names .* 0 to 2"
+    ):
         numbered(tree(tmp_path, "3/x.png"))
 
 

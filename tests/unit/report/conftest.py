@@ -58,6 +58,23 @@ MMDC_LEVELS = {
     ("NAT-RotNet", "kmeans", "default"): 0.65,
     ("ImageNet labels", "kmeans", "default"): 0.70,
 }
+BENCHMARK_LEVELS = {
+    "MoCo v2 (ResNet-50, PyContrast)": (0.30, 67.5),
+    "MoCo v2 (ResNet-50, 800 epochs)": (0.34, 71.1),
+    "InfoMin (ResNet-50)": (0.36, 73.0),
+    "SwAV (ResNet-50)": (0.28, 75.3),
+    "SimCLRv2 (ResNet-152, SK)": (0.41, 77.2),
+    "BigBiGAN (RevNet-50 4×, latent)": (0.05, None),
+    "DINO (ViT-S/16)": (0.52, 77.0),
+    "ResNet-152 (supervised)": (0.68, 81.0),
+    "supervised of ours": (0.60, None),
+}
+BENCHMARK_CLASSES = {"imagenet": 1000, "objectnet": 313}
+BENCHMARK_NAMES = {
+    "imagenet": "ImageNet",
+    "objectnet": "ObjectNet (113 ImageNet-overlap classes)",
+    "objectnet-fitted": "ObjectNet (313 classes)",
+}
 METHOD_GAIN = {"kmeans": 0.0, "spherical-kmeans": 0.01, "scan": 0.06}
 
 
@@ -103,6 +120,64 @@ def make_variants(levels: dict[tuple[str, str, str], float], seeds: int) -> pd.D
             values |= {"top5": min(level + 0.05, 1.0)} if trained else {}
             rows += [_row(cell, metric, value) for metric, value in values.items()]
     return pd.DataFrame(rows)
+
+
+def make_benchmark_results(seeds: int = 2) -> pd.DataFrame:
+    """Return results on ImageNet and ObjectNet: clean, of some also as published, two sweeps, some probes.
+
+    `attrs` says what the figures of the benchmark have to know.
+    """
+    draw = np.random.default_rng(2)
+    rows: list[dict[str, Any]] = []
+    for encoder, (level, _) in BENCHMARK_LEVELS.items():
+        for cell in _benchmark_cells(encoder):
+            for seed in range(seeds):
+                acc = level + draw.normal(0, 0.01) - 0.03 * (cell["protocol"] == "published")
+                acc -= 0.5 / cell["dims"] if cell["dims"] else 0
+                values = _values(0.4 * acc if cell["dataset"] != "imagenet" else acc, cell["k"])
+                if cell["fit_dataset"] == "objectnet-fitted":
+                    values |= {"recall_shared": 0.6 * acc, "recall_unshared": 0.3 * acc}
+                run = "-".join(str(cell[key]) for key in ("protocol", "variant", "k", "dims"))
+                named = cell | {"encoder": encoder, "seed": seed, "run": f"{encoder}-{run}"}
+                rows += [_row(named, metric, value) for metric, value in values.items()]
+        if level < 0.3 or encoder == "InfoMin (ResNet-50)":
+            probe = {"encoder": encoder, "dataset": "imagenet", "fit_dataset": "imagenet", "seed": 0}
+            probe |= {"method": "linear", "variant": "default", "run": f"probe-{encoder}"}
+            rows.append(_row(probe, "linear_top1", level + 0.3))
+    frame = pd.DataFrame(rows)
+    frame.attrs["encoders"] = benchmark_facts()
+    frame.attrs["published_as"] = dict(BENCHMARK_NAMES)
+    return frame
+
+
+def benchmark_facts() -> dict[str, dict[str, Any]]:
+    """Return what the configuration says of the encoders of `make_benchmark_results`."""
+    return {
+        name: {"seen": "labels" if "supervised" in name else "same", "linear": linear}
+        for name, (_, linear) in BENCHMARK_LEVELS.items()
+    }
+
+
+def _benchmark_cells(encoder: str) -> Iterator[dict[str, Any]]:
+    home = {"fit_dataset": "imagenet", "dataset": "imagenet", "k": 1000, "dims": None, "protocol": "clean"}
+    home |= {"method": "kmeans", "variant": "default"}
+    away = home | {"dataset": "objectnet"}
+    yield from (home, away)
+    yield home | {"fit_dataset": "objectnet-fitted", "dataset": "objectnet-fitted", "k": 313}
+    if encoder in ("MoCo v2 (ResNet-50, 800 epochs)", "SwAV (ResNet-50)", "SimCLRv2 (ResNet-152, SK)"):
+        published = {"protocol": "published", "method": "minibatch-kmeans"}
+        yield from (home | published, away | published)
+        yield home | published | {"variant": "raw-transfer-features"}
+    if encoder == "SimCLRv2 (ResNet-152, SK)":
+        yield from (home | {"variant": "over-clustering", "k": k} for k in (1500, 2000))
+        yield away | {"variant": "over-clustering", "k": 1500}
+        yield from (home | {"variant": "dims", "dims": dims} for dims in (16, 64, 256))
+
+
+@pytest.fixture
+def benchmark_results() -> pd.DataFrame:
+    """Results on ImageNet and ObjectNet, two seeds."""
+    return make_benchmark_results()
 
 
 @pytest.fixture(scope="session")

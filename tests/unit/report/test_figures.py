@@ -17,12 +17,17 @@ from clusterprobe.report.style import PAGE_WIDTH
 
 
 def frame_for(
-    name: str, results: pd.DataFrame, scan_results: pd.DataFrame, mmdc_results: pd.DataFrame
+    name: str,
+    results: pd.DataFrame,
+    scan_results: pd.DataFrame,
+    mmdc_results: pd.DataFrame,
+    benchmark_results: pd.DataFrame,
 ) -> pd.DataFrame:
     if name == "acc-by-epoch":
         return by_epoch(results)
     if FIGURES[name].data == "results":
-        return {"scan": scan_results, "mmdc": mmdc_results}.get(name.split("-")[0], results)
+        of_papers = {"scan": scan_results, "mmdc": mmdc_results, "kmeans": benchmark_results}
+        return of_papers.get(name.split("-")[0], results)
     draw = np.random.default_rng(0)
     if FIGURES[name].data == "prototypes":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(12)]
@@ -98,9 +103,10 @@ def test_every_figure_draws_and_saves_the_same_bytes_twice(
     results: pd.DataFrame,
     scan_results: pd.DataFrame,
     mmdc_results: pd.DataFrame,
+    benchmark_results: pd.DataFrame,
     tmp_path: Path,
 ) -> None:
-    data = frame_for(name, results, scan_results, mmdc_results)
+    data = frame_for(name, results, scan_results, mmdc_results, benchmark_results)
     for run in ("first", "second"):
         figure = draw_figure(name, data)
         assert drawn(figure) > 0

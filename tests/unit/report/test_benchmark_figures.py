@@ -1,0 +1,78 @@
+"""Figures 1 and 2 of the benchmark, beside its points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from scipy.stats import linregress
+
+from clusterprobe.report.figures import draw_figure
+from clusterprobe.report.regression import least_squares
+
+
+def legend(figure: Figure) -> str:
+    return "; ".join(text.get_text() for text in figure.legends[0].get_texts())
+
+
+def points(figure: Figure) -> dict[str, tuple[float, float]]:
+    """Return what is written at points, and where."""
+    return {text.get_text(): text.xy for text in figure.axes[0].texts}  # type: ignore[attr-defined]
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=20))
+def test_the_line_is_that_of_scipy(pairs: list[tuple[float, float]]) -> None:
+    x, y = (np.round(np.array(values), 3) for values in zip(*pairs, strict=True))
+    fit = least_squares(x, y)
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        assert fit is None
+        return
+    expected = linregress(x, y)
+    assert fit is not None
+    assert fit.slope == pytest.approx(expected.slope, abs=1e-9)
+    assert fit.intercept == pytest.approx(expected.intercept, abs=1e-9)
+    assert fit.r_squared == pytest.approx(expected.rvalue**2, abs=1e-9)
+    assert fit.slope_error == pytest.approx(expected.stderr, abs=1e-6)
+
+
+def test_two_points_are_no_line() -> None:
+    assert least_squares(np.array([0.0, 1.0]), np.array([0.0, 1.0])) is None
+
+
+def test_published_fits_come_out_of_the_published_points(benchmark_results: pd.DataFrame) -> None:
+    """ACC = 2.402 linear - 145.4 over six encoders, ARI = 0.561 ACC - 1.26 over eight."""
+    assert "published: slope 2.40 ± 0.28, R² 0.95 (2 left out)" in legend(
+        draw_figure("kmeans-figure-1a", benchmark_results)
+    )
+    assert "published: slope 0.56 ± 0.06, R² 0.94;" in legend(
+        draw_figure("kmeans-figure-1b", benchmark_results)
+    )
+
+
+def test_a_measured_linear_accuracy_takes_the_place_of_a_quoted_one(benchmark_results: pd.DataFrame) -> None:
+    figure = draw_figure("kmeans-figure-1a", benchmark_results)
+    found = points(figure)
+    assert found["InfoMin (ResNet-50)"][0] == pytest.approx(0.66)
+    assert found["DINO (ViT-S/16)"][0] == pytest.approx(0.77)
+    assert found["BigBiGAN (RevNet-50 4×, latent)"][0] == pytest.approx(0.35)
+    assert "filled: x was measured here" in legend(figure)
+    assert not any("supervised" in name for name in found)
+    quoted = benchmark_results[benchmark_results["metric"] != "linear_top1"]
+    quoted.attrs = benchmark_results.attrs
+    figure = draw_figure("kmeans-figure-1a", quoted)
+    assert points(figure)["InfoMin (ResNet-50)"][0] == pytest.approx(0.73)
+    assert "measured" not in legend(figure)
+
+
+@pytest.mark.parametrize(("name", "count"), [("kmeans-figure-2a", 8), ("kmeans-figure-2b", 9)])
+def test_sweeps_stand_beside_the_published_points(
+    name: str, count: int, benchmark_results: pd.DataFrame
+) -> None:
+    lines = {line.get_label(): line for line in draw_figure(name, benchmark_results).axes[0].lines}
+    sizes = sorted(len(line.get_xdata()) for line in lines.values())  # type: ignore[arg-type]
+    assert sizes == sorted([count, 4 if name.endswith("a") else 3])
+    benchmark_results.attrs["published_as"] = {}
+    assert len(draw_figure(name, benchmark_results).axes[0].lines) == 1
