@@ -26,6 +26,36 @@ EMBEDDED = {"config.yaml", "digits-all.yaml", "digits-attribution.yaml"}
 FAST = {"imagenet-50"}
 """Experiments that run in every test; the others are slow."""
 
+BENCHMARK = ["swav", "simclr-v2-resnet-152-sk", "supervised-resnet-152", "dino-resnet-50"]
+FEW = {"imagenet": BENCHMARK, "objectnet": BENCHMARK}
+"""Of experiments with dozens of encoders the ones that are run."""
+
+PART = {"class_limit": 40, "published_as": "ImageNet", "shards": 1}
+TINY: dict[str, dict[str, dict[str, Any]]] = {
+    "imagenet": {
+        "imagenet": PART,
+        "objectnet": {
+            "expected": None,
+            "published_as": "ObjectNet (113 ImageNet-overlap classes)",
+            "shards": 1,
+        },
+        **{f"imagenet-{kind}": {"expected": None, "shards": 1} for kind in ("v2", "r", "a", "sketch")},
+        "imagenet-real": {"shards": 1},
+    },
+    "objectnet": {
+        "objectnet": {
+            "from": "objectnet-fitted",
+            "expected": None,
+            "published_as": "ObjectNet (313 classes)",
+            "shards": 1,
+        }
+    },
+    "imagenet-sample": {
+        "sample": {"from": "imagenet", "class_limit": 20, "limit": {"train": 40, "test": 20}, "shards": 1}
+    },
+}
+"""What else replaces published sets where their size is looked at, or clusters would outnumber images."""
+
 pytestmark = pytest.mark.timeout(3600)  # a hundred jobs, maybe on a busy machine
 
 CATALOGUES = REPOSITORY / "config"
@@ -58,8 +88,13 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
     values = config.model_dump(mode="json", exclude_unset=True)
     values |= {"datasets": datasets, "seeds": 1}
     values["compute"] = {"memory_mb": 1500, "batch_size": 32}
+    if config.name in FEW:
+        values["encoders"] = {name: values["encoders"][name] for name in FEW[config.name]}
     for group in values["clusterings"]:
         group.pop("seeds", None)
+        group |= {"factors": [each for each in group["factors"] if each <= 2]} if "factors" in group else {}
+        if network is not None and any("dims" in reducer for reducer in group.get("reducers", ())):
+            group["reducers"] = [{"dims": 2}, {"dims": 6}]  # fewer than the small network has
     for probe in values.get("probes", []):
         if network is not None and probe.get("output", "").startswith("layer:"):
             probe["output"] = "layer:2"  # one that the small network has
@@ -94,7 +129,7 @@ def in_place_of(encoder: Mapping[str, Any], network: dict[str, Any]) -> dict[str
 def from_folder(encoder: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """A published encoder, as a checkpoint of random weights."""
     write_checkpoint(path, {"options": {}} | encoder["architecture"], encoder.get("prefix"))
-    kept = ("kind", "title", "seen", "licence", "output", "architecture", "preprocessing", "prefix")
+    kept = ("kind", "title", "seen", "licence", "output", "architecture", "preprocessing", "prefix", "linear")
     return {key: encoder[key] for key in kept if key in encoder} | {"url": str(path)}
 
 
@@ -125,6 +160,7 @@ def run_through(config: Config, folder: Path, data: dict[str, str], datasets: An
     name = config.name
     values = shortened(config, datasets, folder, network)
     project = run(name, values, folder, data)
+    check_tables(project.folder / f"reports/{name}/tables", name)
     results = pd.read_parquet(project.folder / f"reports/{name}/results.parquet")
     asked = {(group["method"], group.get("variant", "default")) for group in values["clusterings"]}
     found = results[["method", "variant"]].dropna().drop_duplicates()
@@ -132,11 +168,32 @@ def run_through(config: Config, folder: Path, data: dict[str, str], datasets: An
     assert (project.folder / f"reports/{name}/report.html").exists()
 
 
+def check_tables(folder: Path, name: str) -> None:
+    """Tables of the benchmark are filled: no column is all dashes, encoders that ran have clean numbers."""
+    for path in folder.glob("kmeans-table-[234].csv"):
+        table = pd.read_csv(path)
+        columns = [column for column in table if column not in ("group", "missing", "encoder")]
+        columns = [column for column in columns if not column.endswith("_std")]
+        assert table[columns].notna().any().all(), path
+        ours = table[table["acc"].notna()]
+        assert len(ours) >= (4 if name in FEW else 3), path
+        assert ours["chance_acc"].notna().all()
+        published = [column for column in table if column.startswith("published_") and "linear" not in column]
+        assert bool(published) == (name in FEW)
+    if name == "objectnet":
+        assert (
+            pd.read_csv(folder / "kmeans-table-4.csv")[["recall_shared", "recall_unshared"]]
+            .notna()
+            .any()
+            .all()
+        )
+
+
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
 )
 def test_it_runs_through(name: str, loaded: Config, data: dict[str, str], tmp_path: Path) -> None:
-    datasets = copy.deepcopy(read_yaml(CATALOGUES / f"{name}.yaml")["datasets"])
+    datasets = TINY.get(name) or copy.deepcopy(read_yaml(CATALOGUES / f"{name}.yaml")["datasets"])
     if len(loaded.probes) > 5:  # as many extractions
         datasets = {each: (entry or {}) | {"shards": 1} for each, entry in datasets.items()}
     run_through(loaded, tmp_path, data, datasets, SMALL)

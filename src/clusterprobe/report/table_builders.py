@@ -11,11 +11,11 @@ import pandas as pd
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.report.attribution import TITLE as ATTRIBUTION
 from clusterprobe.report.attribution import build_attribution_table
+from clusterprobe.report.benchmark import BenchmarkTable
+from clusterprobe.report.benchmark_tables import build_benchmark_table
 from clusterprobe.report.catalogue_table import TITLE as CATALOGUE
 from clusterprobe.report.catalogue_table import build_catalogue_table
 from clusterprobe.report.cld_tables import CLD_TABLES
-from clusterprobe.report.benchmark import BenchmarkTable
-from clusterprobe.report.benchmark_tables import build_benchmark_table
 from clusterprobe.report.confusion_table import TITLE as CONFUSIONS
 from clusterprobe.report.confusion_table import build_confusion_table
 from clusterprobe.report.criteria_table import TITLE as CRITERIA
