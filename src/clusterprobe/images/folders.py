@@ -41,8 +41,8 @@ def list_folder(definition: Mapping[str, Any]) -> ListedDataset:
 
     Either `splits` names one folder per split, or `path` names one folder that is divided by a hash of
     each relative path, so that adding pictures never moves others between the splits. With `classes`, only
-    the folders of these classes are looked into, in every split. `numbered_classes` are the classes of folders
-    that are called 0, 1, ...; with `label_lists` the labels come from a file, see images.label_lists.
+    the folders of these classes are looked into, in every split. `numbered_classes` are the classes of
+    folders that are called 0, 1, ...; with `label_lists` the labels come from a file, see images.label_lists.
     """
     called = definition.get("numbered_classes") or ()
     lists = definition.get("label_lists")
@@ -105,7 +105,8 @@ def _by_number(listing: Listing, called: Sequence[str]) -> Listing:
 def _named(number: str, called: Sequence[str], where: str) -> str:
     if not number.isdecimal() or int(number) >= len(called):
         raise UserError(
-            f"{where} is of the class {number!r}, but `numbered_classes` names the folders 0 to {len(called) - 1}"
+            f"{where} is of the class {number!r}, but `numbered_classes` names the folders 0 to "
+            f"{len(called) - 1}"
         )
     return called[int(number)]
 
