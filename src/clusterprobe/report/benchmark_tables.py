@@ -242,8 +242,8 @@ def _linear_cells(
             yield _printed(entry, recipe.linear or "", recipe.table, recipe.scored, numbers)
         else:
             linear = encoders.get(names[0], {}).get("linear")
-            known = linear is not None
-            yield Cell(linear / 100, seeds=0) if known else Cell(None, reason="none is known", seeds=0)
+            value, reason = (None, "none is known") if linear is None else (linear / 100, None)
+            yield Cell(value, reason=reason, seeds=0)
 
 
 def _notes(recipe: BenchmarkTable, scope: _Scope, protocols: Sequence[str]) -> tuple[str, ...]:
