@@ -53,6 +53,21 @@ def test_every_row_stands_for_an_encoder_of_the_catalogue() -> None:
             assert set(entry.names("clean")) | set(entry.names("published")) <= titles
 
 
+@pytest.mark.parametrize(
+    ("experiment", "names"),
+    [("imagenet", ["kmeans-table-2", "kmeans-table-3"]), ("objectnet", ["kmeans-table-4"])],
+)
+def test_the_experiments_have_every_row_of_their_tables(experiment: str, names: list[str]) -> None:
+    catalogue = read_yaml(Path("config/encoders.yaml"))
+    values = read_yaml(Path(f"config/{experiment}.yaml"))
+    titles = {catalogue[name]["title"] for name in values["encoders"]}
+    assert set(names) <= set(values["report"]["tables"])
+    for entry in (entry for name in names for entry in KMEANS_TABLES[name].entries):
+        assert set(entry.names("clean")) <= titles
+        factors = [factor for group in values["clusterings"] for factor in group.get("factors", [1])]
+        assert entry.factor in factors
+
+
 @pytest.mark.parametrize("name", KMEANS_TABLES)
 def test_every_table_renders_filled(name: str, benchmark_results: pd.DataFrame) -> None:
     table = built(name, benchmark_results)
