@@ -39,15 +39,14 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "published_as": "ObjectNet (113 ImageNet-overlap classes)",
             "shards": 1,
         },
-        **{f"imagenet-{kind}": {"expected": None, "shards": 1} for kind in ("v2", "r", "a", "sketch")},
-        "imagenet-real": {"shards": 1},
+        **{f"imagenet-{kind}": {"expected": None} for kind in ("v2", "r", "a", "sketch")},
+        "imagenet-real": {},
     },
     "objectnet": {
         "objectnet": {
             "from": "objectnet-fitted",
             "expected": None,
             "published_as": "ObjectNet (313 classes)",
-            "shards": 1,
         }
     },
     "imagenet-sample": {
