@@ -49,6 +49,7 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "published_as": "ObjectNet (313 classes)",
         }
     },
+    "imagenet-attribution": {"imagenet": {"shards": 1}, "objectnet": {"expected": None, "shards": 1}},
     "imagenet-sample": {
         "sample": {"from": "imagenet", "class_limit": 20, "limit": {"train": 40, "test": 20}, "shards": 1}
     },
@@ -129,6 +130,7 @@ def from_folder(encoder: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """A published encoder, as a checkpoint of random weights."""
     write_checkpoint(path, {"options": {}} | encoder["architecture"], encoder.get("prefix"))
     kept = ("kind", "title", "seen", "licence", "output", "architecture", "preprocessing", "prefix", "linear")
+    kept += ("published",)
     return {key: encoder[key] for key in kept if key in encoder} | {"url": str(path)}
 
 
