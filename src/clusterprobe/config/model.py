@@ -20,6 +20,7 @@ Method = Literal[
     "sela",
     "relabelled",
     "mmdc",
+    "deepcluster",
     "linear",
 ]
 KMEANS_METHODS = ("kmeans", "minibatch-kmeans", "spherical-kmeans")
@@ -29,6 +30,7 @@ HEAD_METHODS = {
     "sela": "sela",
     "relabelled": "relabelled",
     "mmdc": "mmdc",
+    "deepcluster": "deepcluster",
     "linear": "supervised",
 }
 """Methods that read the head of a trained network, and the objective that it is trained by.
