@@ -61,7 +61,7 @@ SCAN = SIMCLR | {
     "neighbours": {"k": 5},
     "objective": {"name": "scan", "options": {"entropy_weight": 5}},
     "head": {"kind": "linear", "count": 2},
-    "augmentation": {"mild": [{"name": "flip"}], "strong": [{"name": "gaussian-noise"}]},
+    "augmentation": [{"name": "flip"}],
 }
 SELFLABEL = SIMCLR | {
     "start": "scan",

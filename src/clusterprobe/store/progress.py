@@ -46,7 +46,12 @@ class Progress:
     def close(self) -> None:
         """Say where it ended if that was before the total."""
         if self._done < self._total:
-            self._print(time.monotonic() - self._start, "stopped")
+            where = f"{self._what}: {self._done}/{self._total} {self._unit}"
+            print(
+                f"{where}, stopped after {_clock(time.monotonic() - self._start)}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def __enter__(self) -> Progress:
         return self
@@ -58,9 +63,9 @@ class Progress:
 
     def _print(self, seconds: float, note: str) -> None:
         rate = self._done / max(seconds, 1e-9)
-        left = (self._total - self._done) / max(rate, 1e-9)
+        left = _clock((self._total - self._done) / rate) if self._done else "unknown"
         text = f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.1f} {self._unit}/s, "
-        text += f"ETA {_clock(left)}" if self._done < self._total else f"took {_clock(seconds)}"
+        text += f"ETA {left}" if self._done < self._total else f"took {_clock(seconds)}"
         print(f"{text}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
 
 

@@ -32,4 +32,14 @@ def test_an_early_end_says_where(clock: list[float], capsys: pytest.CaptureFixtu
     with Progress("index", 10) as report:
         clock[0] = 1
         report.update(4)
-    assert "index: 4/10" in capsys.readouterr().err
+    assert capsys.readouterr().err == "index: 4/10 images, stopped after 0:01\n"
+
+
+def test_without_any_unit_nobody_knows_how_long(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("train", 10) as report:
+        clock[0] = 10
+        report.update(0)
+        assert capsys.readouterr().err == "train: 0/10 images, 0.0 images/s, ETA unknown\n"
+    assert capsys.readouterr().err == "train: 0/10 images, stopped after 0:10\n"
