@@ -30,6 +30,7 @@ FAMILIES = {
         "draw_prototypes",
         "draw_filters",
         "draw_neighbours",
+        "draw_clusters",
     },
     "clustering": {
         "fit_pca",

@@ -89,6 +89,32 @@ def write_places205(folder: Path) -> None:
             Image.fromarray(values.transpose(1, 2, 0)).save(path, format="JPEG")
 
 
+def write_voc07(folder: Path) -> None:
+    """`VOCdevkit/VOC2007`: pictures of 20 classes, one of them often difficult, and a list for each class."""
+    root = folder / "VOCdevkit" / "VOC2007"
+    lists, pictures = root / "ImageSets" / "Main", root / "JPEGImages"
+    for place in (lists, pictures):
+        place.mkdir(parents=True)
+    first = 1
+    for seed, (split, count) in enumerate({"trainval": TRAIN, "test": TEST}.items()):
+        numbers = np.arange(first, first + count)
+        said = np.full((count, 20), -1)
+        said[np.arange(count), numbers % 20] = 1
+        said[numbers % 3 == 0, 4] = 0
+        values = pixels(numbers % 20, 48, seed)
+        for number, value in zip(numbers, values, strict=True):
+            Image.fromarray(value[:, :36].transpose(1, 2, 0)).save(
+                pictures / f"{number:06d}.jpg", format="JPEG"
+            )
+        for label in range(20):
+            lines = [
+                f"{number:06d} {word:2d}\n" for number, word in zip(numbers, said[:, label], strict=True)
+            ]
+            (lists / f"thing{label:02d}_{split}.txt").write_text("".join(lines))
+        (lists / f"{split}.txt").write_text("".join(f"{number:06d}\n" for number in numbers))
+        first += count
+
+
 def write_mnist(folder: Path) -> None:
     """`MNIST/raw`, unpacked: images and labels in files of their own, behind their shapes."""
     inner = folder / "MNIST" / "raw"
@@ -213,6 +239,7 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "CLUSTERPROBE_IMAGENET_A": write_some_synsets,
     "CLUSTERPROBE_IMAGENET_SKETCH": write_some_synsets,
     "CLUSTERPROBE_IMAGENET_REAL": write_real,
+    "CLUSTERPROBE_VOC07": write_voc07,
 }
 """By the variable that says where the set is."""
 

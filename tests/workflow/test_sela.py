@@ -45,7 +45,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         probes=[{"method": "linear", "encoders": ["sela"], "options": {"epochs": 2}}],
         report={
             "tables": ["clustering", "sela-table-1", "sela-table-4"],
-            "figures": ["sela-label-entropy", "sela-agreement", "first-filters"],
+            "figures": [
+                *("sela-label-entropy", "sela-agreement", "first-filters"),
+                *("sela-low-entropy", "sela-random"),
+            ],
             "galleries": [],
         },
     )

@@ -19,7 +19,7 @@ def extraction_input(wildcards):
 
 
 def extracted_views(wildcards):
-    """How many views of each image, by which augmentation, from which seed; none for the images themselves."""
+    """How many views of each image, by which augmentation, from which seed; none of images as they are."""
     views = PLAN.features[wildcards.features].views
     return asdict(views) if views else None
 
@@ -34,7 +34,7 @@ def mined(wildcards):
 
 
 rule extract_features:
-    """One shard of features: a contiguous range of the rows of a manifest, in its order; or views of them."""
+    """One shard of features: a contiguous range of the rows of a manifest, in its order; of views or crops of them."""
     input:
         unpack(extraction_input),
     output:

@@ -145,7 +145,7 @@ rule draw_figure:
     benchmark:
         f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
     wildcard_constraints:
-        figure=r"(?!prototypes|first-filters|neighbours)[a-z0-9-]+",
+        figure=r"(?!prototypes|first-filters|neighbours|sela-low-entropy|sela-random)[a-z0-9-]+",
     threads: 1
     resources:
         mem_mb=memory,
@@ -252,6 +252,42 @@ rule draw_neighbours:
         code=digest("draw_neighbours.py"),
     script:
         "../scripts/draw_neighbours.py"
+
+
+def cluster_examples(wildcards):
+    """The clusters of which a figure shows some."""
+    return figure_cells.cluster_examples_cell(PLAN, wildcards.figure)
+
+
+rule draw_clusters:
+    """Some clusters with images in them: those of the lowest entropy of classes, or drawn at random."""
+    input:
+        lambda w: [cluster_examples(w)[part] for part in ("assignments", "train_manifest")],
+        location=lambda w: ancient(cluster_examples(w)["train_location"]),
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/{{figure}}.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"data/logs/draw_clusters/{EXPERIMENT}.{{figure}}.log",
+    benchmark:
+        f"data/benchmarks/draw_clusters/{EXPERIMENT}.{{figure}}.jsonl"
+    wildcard_constraints:
+        figure="sela-low-entropy|sela-random",
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        shown=cluster_examples,
+        caption=lambda w: caption("figure", w.figure),
+        code=digest("draw_clusters.py"),
+    script:
+        "../scripts/draw_clusters.py"
 
 
 rule build_gallery:

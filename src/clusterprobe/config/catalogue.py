@@ -153,5 +153,5 @@ def _is_there(definition: Definition) -> bool:
     """Whether the files of a data set are where its definition says, or can be downloaded."""
     if definition.get("kind") == "torchvision":
         return bool(definition.get("download")) or Path(str(definition.get("root"))).expanduser().exists()
-    places = definition.get("splits") or {"all": definition.get("path", "")}
+    places = definition.get("splits") or {"all": definition.get("path") or definition.get("root", "")}
     return all(Path(str(place)).expanduser().exists() for place in dict(places).values())

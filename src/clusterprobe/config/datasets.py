@@ -39,6 +39,11 @@ class _Dataset(Strict):
         return ("train", "test")
 
     @property
+    def multi_label(self) -> bool:
+        """Whether each image shows several classes: probes can read them, clusters have none to match."""
+        return False
+
+    @property
     def relabelling(self) -> dict[str, Any]:
         """Which classes count, and pairs [class, superclass] if the superclasses are the labels."""
         return {}
@@ -254,6 +259,27 @@ class TorchvisionDataset(_Located):
         return ("train", "test") if self.splits is None else tuple(self.splits)
 
 
+class VocDataset(_Located):
+    """A PASCAL VOC folder: images of several classes, for linear probes; trainval is the train split."""
+
+    kind: Literal["voc"]
+    root: str = Field(description="folder that holds JPEGImages and ImageSets/Main, e.g. VOCdevkit/VOC2007")
+    labelled: Literal[False] = Field(
+        False, description="images show several classes: clusters get only label-free scores"
+    )
+
+    @model_validator(mode="after")
+    def _as_it_is(self) -> VocDataset:
+        for name in ("classes", "superclasses", "merge"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"`{name}` has no meaning where images show several classes")
+        return self
+
+    @property
+    def multi_label(self) -> bool:
+        return True
+
+
 class ShiftedDataset(_Dataset):
     """Images of another data set under controlled shifts, rendered by the workflow: a transfer set."""
 
@@ -280,6 +306,7 @@ Dataset = Annotated[
     | TarDataset
     | ParquetDataset
     | TorchvisionDataset
+    | VocDataset
     | ShiftedDataset,
     Field(discriminator="kind"),
 ]

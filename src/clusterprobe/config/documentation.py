@@ -23,6 +23,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("datasets: kind tar", datasets.TarDataset),
     ("datasets: kind parquet", datasets.ParquetDataset),
     ("datasets: kind torchvision", datasets.TorchvisionDataset),
+    ("datasets: kind voc", datasets.VocDataset),
     ("datasets: kind shifted", datasets.ShiftedDataset),
     ("transfer", model.Transfer),
     ("encoders: kind pixels", encoders.PixelsEncoder),

@@ -119,6 +119,19 @@ def compared_features(plan: Plan, figure: str) -> list[dict[str, Any]]:
     return found
 
 
+def cluster_examples_cell(plan: Plan, figure: str) -> dict[str, Any]:
+    """Return the clusters of which `sela-low-entropy` or `sela-random` shows some: of the last default run.
+
+    Raises UserError if there is none by SeLa.
+    """
+    runs = [run for run in default_runs(plan) if run.method == "sela"]
+    if not runs:
+        raise UserError(f"figure {figure!r}: there is no clustering by 'sela' of the variant default")
+    run = runs[-1]
+    seen = {"seed": run.members[0].seeds[0], "train_location": paths.location(run.dataset, "train")}
+    return shown_run(plan, run) | seen | {"choice": figure.removeprefix("sela-")}
+
+
 def filters_cell(plan: Plan) -> dict[str, Any]:
     """Return the network whose first filters are shown: that of the last default run with a trained one.
 

@@ -53,8 +53,14 @@ def _datasets(plan: Plan, number: int, group: probes.Probe) -> list[PlannedDatas
     labelled = [name for name in plan.config.fit if plan.dataset(name).definition.labelled]
     found = [plan.dataset(name) for name in (labelled if group.datasets is None else group.datasets)]
     for dataset in found:
-        if not dataset.definition.labelled:
+        definition = dataset.definition
+        if not (definition.labelled or definition.multi_label):
             raise UserError(f"probes.{number}.datasets: {dataset.name} has no labels that could be read")
+        if definition.multi_label and group.method != "linear":
+            raise UserError(
+                f"probes.{number}: images of {dataset.name} show several classes, and {group.method} reads "
+                "one from each: take the method linear"
+            )
         if group.method == "linear" and dataset.evaluation_split is None:
             raise UserError(
                 f"probes.{number}: {dataset.name} has only its train split: there is nothing that a linear "
@@ -80,8 +86,12 @@ def _add_probe(
         )
     if group.method == "knn" and fraction == 1:  # nothing is drawn: further seeds would say the same
         found = tuple(replace(member, seeds=member.seeds[:1]) for member in found)
+    crops = tuple(
+        planned_features(plan, member.features.encoder, member.features.output, crops=group.crops)
+        for member in (found if group.crops > 1 else ())
+    )
     variant, options = _variant(group, fraction), group.options.given()
-    probe = Probe("", encoder, variant, group.method, dataset, found, fraction, options)
+    probe = Probe("", encoder, variant, group.method, dataset, found, fraction, options, crops=crops)
     probe = replace(probe, id=identity(f"probe-{group.method}", probe.definition()))
     plan.probes.setdefault(probe.id, probe)
 

@@ -82,7 +82,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Features:
-    """One output tensor of one encoder, of the images themselves or of augmented views of them.
+    """One output tensor of one encoder: of the images themselves, of crops, or of augmented views of them.
 
     In mode `reference` it depends on the batches, which have `batch_size` images.
     """
@@ -94,9 +94,12 @@ class Features:
     views: Views | None = None
     deviations: tuple[Deviation, ...] = ()
     batch_size: int | None = None
+    crops: int = 1
 
     def cut(self, split: str) -> str:
         """Return how images of a split become inputs, see features.cuts."""
+        if self.crops > 1:
+            return "ten-crops"
         if split == "train" and "augmented-training-features" in self.deviations:
             return "random"
         return "off-centre" if "off-centre-crop" in self.deviations else "centre"
@@ -171,7 +174,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe with labels: features x method x share of the labels, with all its seeds."""
+    """One probe with labels: features x method x share of the labels, with all its seeds.
+
+    `crops` are the features of several crops, one set for each member, that it is scored on; none: `members`.
+    """
 
     id: str
     encoder: str
@@ -182,10 +188,12 @@ class Probe:
     fraction: float
     options: dict[str, Any]
     protocol: str = "clean"
+    crops: tuple[Features, ...] = ()
 
     def definition(self) -> dict[str, Any]:
         """Return what defines a probe."""
-        return {
+        crops = {"crops": [features.id for features in self.crops]} if self.crops else {}
+        return crops | {
             "dataset": self.dataset.id,
             "method": self.method,
             "members": [[member.features.id, list(member.seeds)] for member in self.members],

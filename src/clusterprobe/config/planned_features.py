@@ -1,4 +1,4 @@
-"""Features on the plan: one output tensor of one encoder, of images or of augmented views of them."""
+"""Features on the plan: one output tensor of one encoder, of images, crops or augmented views of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def planned_features(
     output: str | None = None,
     views: Views | None = None,
     deviations: Sequence[Deviation] = (),
+    crops: int = 1,
 ) -> Features:
     """Put features on the plan, once, and return them; `output` is that of the encoder if not given."""
     output = output or encoder.definition.output
@@ -29,5 +30,7 @@ def planned_features(
         what["views"], slug = asdict(views), f"{slug}-{views.count}-views"
     if chosen:
         what |= {"deviations": chosen, "batch_size": batch_size}
-    features = Features(identity(slug, what), encoder, output, mode, views, chosen, batch_size)
+    if crops > 1:
+        what["crops"], slug = crops, f"{slug}-{crops}-crops"
+    features = Features(identity(slug, what), encoder, output, mode, views, chosen, batch_size, crops)
     return plan.features.setdefault(features.id, features)

@@ -13,10 +13,12 @@ from clusterprobe.config.planned import Probe, ScoredRun
 def probing_cell(probe: Probe) -> dict[str, Any]:
     """Return method, options and columns of a probe and, for each member, its seeds and features."""
     dataset, split = probe.dataset, probe.dataset.evaluation_split or "train"
+    scored = probe.crops or tuple(member.features for member in probe.members)
     return {
         "method": probe.method,
         "options": probe.options,
         "fraction": probe.fraction,
+        "crops": scored[0].crops,
         "columns": {
             "fit_dataset": dataset.name,
             "dataset": dataset.name,
@@ -34,9 +36,9 @@ def probing_cell(probe: Probe) -> dict[str, Any]:
                 "columns": encoder_columns(member.features),
                 "seeds": list(member.seeds),
                 "train": paths.shards(member.features, dataset, "train"),
-                "scored": paths.shards(member.features, dataset, split),
+                "scored": paths.shards(seen, dataset, split),
             }
-            for member in probe.members
+            for member, seen in zip(probe.members, scored, strict=True)
         ],
     }
 

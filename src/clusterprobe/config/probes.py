@@ -55,6 +55,11 @@ class Probe(Strict):
     output: str | None = Field(
         None, description="which tensor: pooled, head:NAME or layer:NAME; null: `output` of the encoder"
     )
+    crops: Literal[1, 10] = Field(
+        1,
+        description="linear: 10 scores the mean of the logits of ten crops (corners, centre, and their "
+        "mirror images) of the resized image; what is learnt from is the centre crop",
+    )
     fractions: list[float] = Field(
         default_factory=lambda: [1.0],
         min_length=1,
@@ -68,6 +73,8 @@ class Probe(Strict):
         foreign = {name for name in self.options.given() if (name in _KNN) != (self.method == "knn")}
         if foreign:
             raise ValueError(f"{', '.join(sorted(foreign))} has no meaning for the method {self.method!r}")
+        if self.crops > 1 and self.method != "linear":
+            raise ValueError(f"crops has no meaning for the method {self.method!r}")
         if not all(0 < fraction <= 1 for fraction in self.fractions):
             raise ValueError("fractions lie above 0, and 1 is all labels")
         return self

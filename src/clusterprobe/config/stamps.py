@@ -12,6 +12,7 @@ from clusterprobe.config.datasets import (
     ObjectNetDataset,
     ParquetDataset,
     TarDataset,
+    VocDataset,
 )
 from clusterprobe.config.identity import identity
 
@@ -34,6 +35,9 @@ def location_stamp(dataset: Dataset) -> str:
         return identity("objectnet", [_folder(root / "images", None), _files(root / "mappings")])
     if isinstance(dataset, ParquetDataset | TarDataset):
         return identity(dataset.kind, [_file(Path(path)) for path in sorted(dataset.splits.values())])
+    if isinstance(dataset, VocDataset):
+        root = Path(dataset.root)
+        return identity(dataset.kind, [_folder(root, None), _folder(root / "ImageSets", None)])
     return "fixed"
 
 
@@ -47,6 +51,9 @@ def absent_places(dataset: Dataset) -> list[str]:
         return [] if root.is_dir() and any(root.iterdir()) else [str(root)]
     if isinstance(dataset, ParquetDataset | TarDataset):
         return [path for path in dataset.splits.values() if not Path(path).exists()]
+    if isinstance(dataset, VocDataset):
+        places = [Path(dataset.root) / name for name in ("JPEGImages", "ImageSets")]
+        return [str(place) for place in places if not place.is_dir()]
     return []
 
 

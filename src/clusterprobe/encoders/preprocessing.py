@@ -74,17 +74,32 @@ class Preprocessing:
 
     def apply(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the resized centre crop as uint8 [C, S, S]; the same bytes for the same image."""
-        image = image.convert(MODES[self.channels])
-        image = image.resize(self._resized(*image.size), FILTERS[self.interpolation])
+        image = self._scaled(image)
         left, top = (round((side - self.size) / 2) for side in image.size)
-        pixels = np.asarray(image.crop((left, top, left + self.size, top + self.size)), dtype=np.uint8)
-        return np.ascontiguousarray(pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1))
+        return self._cut(image, left, top)
+
+    def ten_crops(self, image: Image.Image) -> npt.NDArray[np.uint8]:
+        """Return corners and centre of the resized image, then their mirror images, uint8 [10, C, S, S]."""
+        image = self._scaled(image)
+        right, bottom = (side - self.size for side in image.size)
+        corners = ((0, 0), (right, 0), (0, bottom), (right, bottom))
+        places = (*corners, (round(right / 2), round(bottom / 2)))
+        crops = np.stack([self._cut(image, left, top) for left, top in places])
+        return np.concatenate([crops, crops[..., ::-1]])
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """Return (batch / 255 - mean) / std as float32 [B, C, S, S] from uint8 [B, C, S, S]."""
         mean = torch.tensor(self.mean, device=batch.device).view(-1, 1, 1)
         std = torch.tensor(self.std, device=batch.device).view(-1, 1, 1)
         return (batch.to(torch.float32) / 255 - mean) / std
+
+    def _scaled(self, image: Image.Image) -> Image.Image:
+        image = image.convert(MODES[self.channels])
+        return image.resize(self._resized(*image.size), FILTERS[self.interpolation])
+
+    def _cut(self, image: Image.Image, left: int, top: int) -> npt.NDArray[np.uint8]:
+        pixels = np.asarray(image.crop((left, top, left + self.size, top + self.size)), dtype=np.uint8)
+        return np.ascontiguousarray(pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         shorter = min(width, height)

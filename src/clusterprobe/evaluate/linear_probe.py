@@ -6,7 +6,7 @@ that are held out of the training split, so that nothing here ever sees what a p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,10 @@ _LEAST_STEPS = 1000  # a small set is passed more often than `epochs`
 _CHOSEN_ON = 100  # images that a choice rests on at least, over several splits if one has fewer
 _MOST_SPLITS = 10
 _LOGITS = 2**24  # logits that are held at a time
+_ROWS = 8192
+
+Errors = Callable[[Float32, Int64], Float32]
+"""From logits [n, H, C] and labels [n] or [n, C] to the gradient of the mean loss by the logits."""
 
 
 @dataclass(frozen=True)
@@ -108,20 +112,18 @@ def choose_setting(
 
 
 def linear_scores(
-    model: LinearModel, rows: Rows, labels: Int64, train_sizes: Int64 | None = None
+    model: LinearModel, rows: Rows, labels: Int64, train_sizes: Int64 | None = None, crops: int = 1
 ) -> dict[str, float]:
     """Return linear_top1, and linear_top5 where there are more than five classes, of one classifier.
 
-    rows [N, D] with labels [N], -1 for none (not counted). With `train_sizes` [C], scores over classes of
-    different sizes are added (`imbalance.class_scores`). Raises UserError for rows of another space and if
-    none has a label.
+    rows [N * crops, D] with labels [N], -1 for none (not counted). With `train_sizes` [C], scores over
+    classes of different sizes are added (`imbalance.class_scores`). Raises UserError for rows of another
+    space and if none has a label.
     """
-    if rows.space != model.space:
-        raise UserError(f"a classifier of {model.space!r} cannot score features of {rows.space!r}")
     known: Int64 = np.flatnonzero(labels >= 0)
     if len(known) == 0:
         raise UserError("no image that a probe is scored on has a label: take this data set out of `probes`")
-    logits = np.concatenate([model.logits(block)[:, 0] for block in Subset(rows, known).blocks()])
+    logits = image_logits(model, rows, known, crops)
     found = {f"linear_{name}": value for name, value in top_accuracies(logits, labels[known]).items()}
     if train_sizes is not None:
         right = logits.argmax(axis=1) == labels[known]
@@ -129,14 +131,34 @@ def linear_scores(
     return found
 
 
+def image_logits(model: LinearModel, rows: Rows, images: Int64, crops: int = 1) -> Float32:
+    """Return the logits [M, C] of one classifier for `images` [M]: of each, the mean over its crops.
+
+    The crops of image i are rows crops * i, ..., crops * (i + 1) - 1. Raises UserError for rows of another
+    space.
+    """
+    if rows.space != model.space:
+        raise UserError(f"a classifier of {model.space!r} cannot score features of {rows.space!r}")
+    taken = Subset(rows, (images[:, None] * crops + np.arange(crops)).ravel())
+    logits = [model.logits(block)[:, 0] for block in taken.blocks(max(_ROWS // crops, 1) * crops)]
+    return np.concatenate([each.reshape(-1, crops, each.shape[1]).mean(axis=1) for each in logits])
+
+
 def train_heads(
-    rows: Rows, labels: Int64, classes: int, settings: Sequence[Setting], training: Training, seed: int
+    rows: Rows,
+    labels: Int64,
+    classes: int,
+    settings: Sequence[Setting],
+    training: Training,
+    seed: int,
+    errors: Errors | None = None,
 ) -> LinearModel:
     """Train one linear classifier per setting on rows [N, D] with labels [N], all on the same batches.
 
     Features are standardised by the mean and standard deviation of these rows (as a BatchNorm without
-    parameters would: SeLa, arXiv 1911.05371). Cross entropy; all start from zero. Rows beyond `memory_bytes`
-    as float32 are read again batch by batch. Raises UserError for values that are not finite.
+    parameters would: SeLa, arXiv 1911.05371). All start from zero. The loss is the cross entropy, or what has
+    the gradient `errors`. Rows beyond `memory_bytes` as float32 are read again batch by batch. Raises
+    UserError for values that are not finite.
     """
     mean, scale = _moments(rows)
     points = _held(rows, training.memory_bytes)
@@ -150,10 +172,10 @@ def train_heads(
     with np.errstate(over="ignore", invalid="ignore"):  # a setting may diverge: it is not chosen
         for step, indices in enumerate(_batches(len(labels), training, seed)):
             block = (points.take(indices) - mean) / scale
-            errors = _errors(_logits(block, weights, biases), labels[indices])
-            slopes = (block.T @ errors.reshape(len(block), -1)).reshape(weights.shape) + decays * weights
+            wrong = (errors or _errors)(_logits(block, weights, biases), labels[indices])
+            slopes = (block.T @ wrong.reshape(len(block), -1)).reshape(weights.shape) + decays * weights
             rate = rates * np.float32(0.5 * (1 + np.cos(np.pi * step / steps)))
-            for values, speed, slope in zip((weights, biases), speeds, (slopes, errors.sum(0)), strict=True):
+            for values, speed, slope in zip((weights, biases), speeds, (slopes, wrong.sum(0)), strict=True):
                 speed *= np.float32(training.momentum)
                 speed += slope
                 values -= rate * speed

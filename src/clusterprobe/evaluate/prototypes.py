@@ -135,6 +135,7 @@ def _subset(manifest: Manifest, rows: Int64) -> Manifest:
         labels=manifest.labels[rows],
         sha256=tuple(manifest.sha256[row] for row in rows),
         fine=(),
+        shown=None,
     )
 
 

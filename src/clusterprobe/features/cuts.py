@@ -15,9 +15,9 @@ from clusterprobe.encoders.preprocessing import FILTERS, MODES, Preprocessing
 from clusterprobe.images.seeds import make_generator
 
 Pixels = npt.NDArray[np.uint8]
-Cut = Literal["centre", "off-centre", "random"]
+Cut = Literal["centre", "off-centre", "random", "ten-crops"]
 Cutter = Callable[[Preprocessing, Image.Image, int], Pixels]
-"""From an image and its row in the split to the input of an encoder, uint8 [C, S, S]."""
+"""From an image and its row in the split to the input of an encoder, uint8 [C, S, S], or L of them [L, ...]."""
 
 _SCALE, _RATIO, _ATTEMPTS = (0.35, 1.0), (3 / 4, 4 / 3), 10
 _SEED = 0
@@ -88,9 +88,24 @@ def off_centre_box(width: int, height: int) -> tuple[float, float, float, float]
     return (1 - across) / 2, (1 - down) / 2, across, down
 
 
+def ten_crops(preprocessing: Preprocessing, image: Image.Image, row: int) -> Pixels:
+    """Cut out the corners and the centre of the resized image, and mirror them: ten inputs."""
+    return preprocessing.ten_crops(image)
+
+
+def inputs_of(cut: Cut) -> int:
+    """Return how many inputs are cut out of each image."""
+    return 10 if cut == "ten-crops" else 1
+
+
 _CROP_RATIO = 0.875
 
-CUTS: dict[Cut, Cutter] = {"centre": centre, "off-centre": off_centre, "random": random_cut}
+CUTS: dict[Cut, Cutter] = {
+    "centre": centre,
+    "off-centre": off_centre,
+    "random": random_cut,
+    "ten-crops": ten_crops,
+}
 
 
 def _places(first: float, last: float, pixels: int, size: int) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.encoders.preprocessing import Preprocessing
 from clusterprobe.features.batches import Mode, SplitBatches, batch_rows, in_row_order
-from clusterprobe.features.cuts import Cut
+from clusterprobe.features.cuts import Cut, inputs_of
 from clusterprobe.features.layers import LayerOutput, layer_width
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
@@ -58,7 +58,8 @@ def extract_shard(
     in eval mode; in mode "reference" (`batch_rows`) none is, as published code had it. Batches are cut from
     the whole split, so the features do not depend on the number of shards; in mode "reference" a shard runs
     every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
-    With `views` every image has `views.count` rows, one after the other, each of one augmented view of it.
+    With `views` every image has `views.count` rows, one after the other, each of one augmented view of it;
+    where several inputs are cut out of an image it has as many.
     Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
     images = read_manifest(manifest)
@@ -80,7 +81,7 @@ def extract_shard(
         cut=cut,
         scratch=destination.parent,
     )
-    each = views.count if views else 1
+    each = views.count if views else inputs_of(cut)
     write_blocks(
         destination,
         blocks,
@@ -117,9 +118,8 @@ def feature_blocks(
     network = output_network(encoder, output, mode)
     _check_mode(network, mode)
     preprocessing = encoder.record.preprocessing
-    batches = SplitBatches(
-        images, source, preprocessing, cut, batch_rows(len(images), batch_size, rows, mode)
-    )
+    size = max(batch_size // inputs_of(cut), 1)
+    batches = SplitBatches(images, source, preprocessing, cut, batch_rows(len(images), size, rows, mode))
     looks = partial(views.looks, preprocessing) if views else partial(_plain, preprocessing)
     progress = Progress(what, last - first)
     found = _features(network, looks, batches, rows, workers, device, mode, progress)
@@ -154,7 +154,9 @@ def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
 
 
 def _plain(preprocessing: Preprocessing, batch: torch.Tensor, first_row: int) -> Iterator[torch.Tensor]:
-    yield preprocessing.normalise(batch)
+    """Yield a batch [B, C, S, S] as it is, or each of several inputs of its images [B, L, C, S, S]."""
+    for inputs in batch.unbind(1) if batch.dim() == 5 else (batch,):
+        yield preprocessing.normalise(inputs)
 
 
 def _features(

@@ -48,7 +48,8 @@ class Listing:
     """The N images of one split before any is opened.
 
     `names` holds the class of each, None where unknown; `fine`, where `names` are superclasses, what they
-    were made from, and is empty otherwise; `several`, where an image may be of several classes, all of each.
+    were made from, and is empty otherwise; `several`, where an image may be of several classes, all of each;
+    `shown` int8 [N, C], where lists say of every class whether images show it: as in a manifest.
     """
 
     source: ImageSource
@@ -57,6 +58,7 @@ class Listing:
     names: Sequence[str | None]
     fine: Sequence[str | None] = ()
     several: Sequence[tuple[str, ...]] = ()
+    shown: npt.NDArray[np.int8] | None = None
 
     def labels(self, classes: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return [N] indices into `classes`, -1 for no class; raises UserError naming a misfit and its id."""
@@ -77,7 +79,8 @@ class Listing:
         )
         fine = [self.fine[index] for index in chosen] if self.fine else ()
         several = [self.several[index] for index in chosen] if self.several else ()
-        return Listing(self.source, ids, locations, names, fine, several)
+        shown = None if self.shown is None else self.shown[chosen]
+        return Listing(self.source, ids, locations, names, fine, several, shown)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ _SHOWN = 5
 _SEVERAL = pa.field(
     "labels", pa.list_(pa.field("element", pa.int64()))
 )  # only there if an image may be of several classes
+_SHOWN_CLASSES = pa.field("shown", pa.list_(pa.field("element", pa.int8())))
 _FINE = "labels are superclasses"  # then the column `class` is finer than `label`
 
 
@@ -39,8 +40,10 @@ class Manifest:
 
     Where superclasses are the labels, `fine` holds the class of each image, None where it has none; or else
     it is empty. Where an image may be of several classes `several` holds the labels of each, and `labels`
-    that of an image of just one; or else it is empty. Raises UserError for repeated ids and for labels that
-    do not fit the classes, naming them.
+    that of an image of just one; or else it is empty. Where lists say of every class whether images show it
+    there are no labels, but `shown` int8 [N, C]: 1 for a class that an image shows, 0 for one that it does
+    not, -1 where it does not count. Raises UserError for repeated ids and for labels that do not fit the
+    classes, naming them.
     """
 
     ids: tuple[str, ...]
@@ -50,10 +53,12 @@ class Manifest:
     sha256: tuple[str, ...]
     fine: tuple[str | None, ...] = ()
     several: tuple[tuple[int, ...], ...] = ()
+    shown: npt.NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.locations), len(self.labels), len(self.sha256)}
         lengths |= {len(column) for column in (self.fine, self.several) if column}
+        lengths |= {len(self.shown)} if self.shown is not None else set()
         if len(lengths) != 1:
             raise ValueError(f"the columns of a manifest differ in length: {sorted(lengths)}")
         check_unique(self.ids, "the images")
@@ -64,6 +69,8 @@ class Manifest:
                 f"labels that do not fit the {len(self.classes)} classes: image {self.ids[first]!r} has "
                 f"label {self.labels[first]} ({misfits.size} such images); correct the labels or the classes"
             )
+        if self.shown is not None and self.shown.shape[1:] != (len(self.classes),):
+            raise ValueError(f"`shown` is {self.shown.shape} for {len(self.classes)} classes")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,6 +109,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     )
     if manifest.several:
         table = table.append_column(_SEVERAL, pa.array(manifest.several, _SEVERAL.type))
+    if manifest.shown is not None:
+        table = table.append_column(_SHOWN_CLASSES, pa.array(manifest.shown.tolist(), _SHOWN_CLASSES.type))
     metadata = {"classes": json.dumps(manifest.classes, ensure_ascii=False)}
     metadata |= {_FINE: ""} if manifest.fine else {}
     write_table(path, table.replace_schema_metadata(metadata))
@@ -112,9 +121,11 @@ def read_manifest(path: Path) -> Manifest:
     table = read_table(path)
     metadata = table.schema.metadata or {}
     stored = metadata.get(b"classes")
-    several = _SEVERAL.name in table.schema.names
-    if stored is None or table.schema.names != [*SCHEMA.names, *([_SEVERAL.name] if several else [])]:
-        raise UserError(f"{path} is not a manifest: it has the columns {table.schema.names}; index again")
+    names = table.schema.names
+    several, shown = _SEVERAL.name in names, _SHOWN_CLASSES.name in names
+    further = [*([_SEVERAL.name] if several else []), *([_SHOWN_CLASSES.name] if shown else [])]
+    if stored is None or names != [*SCHEMA.names, *further]:
+        raise UserError(f"{path} is not a manifest: it has the columns {names}; index again")
     return Manifest(
         ids=tuple(table["id"].to_pylist()),
         locations=tuple(table["location"].to_pylist()),
@@ -123,4 +134,5 @@ def read_manifest(path: Path) -> Manifest:
         sha256=tuple(table["sha256"].to_pylist()),
         fine=tuple(table["class"].to_pylist()) if _FINE.encode() in metadata else (),
         several=tuple(map(tuple, table["labels"].to_pylist())) if several else (),
+        shown=np.array(table["shown"].to_pylist(), dtype=np.int8) if shown else None,
     )

@@ -29,6 +29,7 @@ from clusterprobe.images.splits import limited
 from clusterprobe.images.tar_files import TarSource, list_tar
 from clusterprobe.images.thinning import thinned
 from clusterprobe.images.torchvision_sets import TorchvisionSource, list_torchvision
+from clusterprobe.images.voc import list_voc
 from clusterprobe.store.atomic import write_json
 from clusterprobe.store.hashing import sha256_bytes
 from clusterprobe.store.progress import Progress
@@ -41,6 +42,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], ListedDataset]] = {
     "shifted": list_parquet,  # rendered into parquet beforehand
     "tar": list_tar,
     "torchvision": list_torchvision,
+    "voc": list_voc,
 }
 _BATCH = 256
 _THREADS = 8
@@ -212,6 +214,7 @@ def _manifest(good: Listing, classes: tuple[str, ...], hashes: Sequence[str]) ->
         tuple(hashes),
         tuple(good.fine),
         tuple(tuple(index[name] for name in names) for names in good.several),
+        good.shown,
     )
 
 

@@ -24,6 +24,7 @@ from clusterprobe.report.benchmark_figures import (
     acc_by_dims,
     linear_against_acc,
 )
+from clusterprobe.report.cluster_grid import cluster_grid
 from clusterprobe.report.comparisons import acc_by_method, ari_against_acc
 from clusterprobe.report.confusions import confusion, superclass_confusion
 from clusterprobe.report.curves import acc_by_epoch, k_sweep, neighbour_purity, pca_dims
@@ -46,8 +47,9 @@ class Drawing:
     `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
-    (columns anchor, rank, image, true), or one of those that evaluate.label_entropy, evaluate.filters and
-    evaluate.similarity_histogram make: "entropies", "agreements", "filters", "similarities". What else a
+    (columns anchor, rank, image, true), "examples" (columns cluster, rank, image, entropy), or one of those
+    that evaluate.label_entropy, evaluate.filters and evaluate.similarity_histogram make: "entropies",
+    "agreements", "filters", "similarities". What else a
     figure takes stands in `attrs` of its frame; the drawing functions name it.
     """
 
@@ -189,6 +191,18 @@ FIGURES = {
         "ACC and ARI of k-means against the number of clusters, beside the points of arXiv 2008.10312. Band: "
         "standard deviation over seeds.",
         acc_by_clusters,
+    ),
+    "sela-low-entropy": Drawing(
+        "The clusters of SeLa with the lowest entropy of classes, of those that fill a row: number, entropy "
+        "in nats, and images drawn at random.",
+        cluster_grid,
+        "examples",
+    ),
+    "sela-random": Drawing(
+        "Clusters of SeLa drawn at random: number, entropy of the classes in nats, and images drawn at "
+        "random.",
+        cluster_grid,
+        "examples",
     ),
     "first-filters": Drawing(
         "The filters of the first convolution, each stretched to all brightnesses.", filter_grid, "filters"

@@ -37,6 +37,7 @@ METRICS = {
     "linear_many": "Linear, many-shot",
     "linear_medium": "Linear, medium-shot",
     "linear_few": "Linear, few-shot",
+    "voc_map": "Linear mAP",
     "view_agreement": "NMI × R of two views",
     "view_nmi": "NMI of two views",
     "view_retrieval": "R of two views",
@@ -67,6 +68,7 @@ SHOTS = ("class_mean", "many", "medium", "few")
 PROBES = (
     *("knn_top1", "knn_top5", *(f"knn_{shots}" for shots in SHOTS), "retrieval_top1"),
     *("linear_top1", "linear_top5", *(f"linear_{shots}" for shots in SHOTS)),
+    "voc_map",
 )
 """Metrics of probes: of features, read with labels; the probe `linear` is not the method of that name."""
 

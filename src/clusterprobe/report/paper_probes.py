@@ -20,7 +20,13 @@ _METHODS = ("linear", "knn")
 _BY_KMEANS = "nmi_geometric"
 """A metric of k-means on the features, not of a probe."""
 
-_WORDS = {"linear": "a linear probe", "knn": "a kNN probe", "retrieval": "a kNN probe", "nmi": "k-means"}
+_WORDS = {
+    "linear": "a linear probe",
+    "voc": "a linear probe",
+    "knn": "a kNN probe",
+    "retrieval": "a kNN probe",
+    "nmi": "k-means",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class ProbeTable:
     first with probes counts. `known_as`: what the paper calls data sets that other papers call otherwise.
     `datasets`: those of the paper that the table is about, if not all. `tailed`: of our data sets that the
     paper has not, those with a long tail, or (False) the others; None: all; without `own_rows` none at all.
-    `protocol`: what our numbers are; `unit`: of all numbers.
+    `protocol`: what our numbers are; `unit`: of all numbers. `suffixes` maps published methods to what the
+    variants of our probes end in for their rows, `quoted_sets` data sets to why we have no numbers on them.
     """
 
     paper: str
@@ -64,9 +71,12 @@ class ProbeTable:
     tailed: bool | None = None
     own_rows: bool = True
     protocol: str = (
-        "linear classifiers on features of the centre crop, their setting chosen on a part of the train split"
+        "linear classifiers on features of the centre crop, their setting chosen on a part of the train "
+        "split, scored on that crop or, where the experiment asks for it, on ten crops"
     )
     unit: str = "Top-1 accuracy"
+    suffixes: Mapping[str, str] = field(default_factory=dict)
+    quoted_sets: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_paper_probes(
@@ -123,7 +133,8 @@ def _rows(
             by = _WORDS[reading.metric.partition("_")[0]] if reading.metric else ""
             waits = f"waits for {by} on {dataset}" if is_there else f"waits for a run on {dataset}"
             reason = waits if theirs.reason is None else "neither is it in the paper"
-            ours = [] if reading.quoted else [_ours(probes, reading, _names(recipe, first), reason)]
+            reason = recipe.quoted_sets.get(dataset, reason)
+            ours = [] if reading.quoted else [_ours(recipe, probes, reading, first, reason)]
             cells += [theirs, *ours]
         yield Row(_labels(recipe, first), tuple(cells), dataset)
 
@@ -134,11 +145,13 @@ def _own_rows(recipe: ProbeTable, numbers: pd.DataFrame, probes: pd.DataFrame, d
     reason = "a probe that was not asked for here"
     shown = set()
     for first, _ in _lines(recipe, numbers):
-        names = _names(recipe, first)
+        names = _names(recipe, first), recipe.suffixes.get(first["method"])
         if names in shown:
             continue
         shown.add(names)
-        cells = [_ours(probes, reading, names, reason) for reading in recipe.readings if not reading.quoted]
+        cells = [
+            _ours(recipe, probes, reading, first, reason) for reading in recipe.readings if not reading.quoted
+        ]
         if any(not cell.empty for cell in cells):
             labels = (_labels(recipe, first)[0], *["–" for _ in recipe.keys[1:]])
             yield Row(labels, tuple(each for ours in cells for each in (theirs, ours)), dataset)
@@ -176,10 +189,14 @@ def _theirs(rows: pd.DataFrame, reading: Reading, where: str) -> Cell:
     return published_cell(rows, reading.published, where)
 
 
-def _ours(probes: pd.DataFrame, reading: Reading, names: tuple[str, ...], waits: str) -> Cell:
+def _ours(
+    recipe: ProbeTable, probes: pd.DataFrame, reading: Reading, row: Mapping[str, str], waits: str
+) -> Cell:
+    names = _names(recipe, row)
     if not names:
         return Cell(None, reason="prior work, as published", seeds=0)
-    rows = probes[(probes["metric"] == reading.metric) & (probes["variant"] == reading.variant)]
+    variant = reading.variant + recipe.suffixes.get(row["method"], "")
+    rows = probes[(probes["metric"] == reading.metric) & (probes["variant"] == variant)]
     for name in names:
         own = rows[rows["encoder"] == name]
         if len(own):
@@ -195,6 +212,8 @@ def _notes(recipe: ProbeTable, rows: list[Row]) -> tuple[str, ...]:
     if any(not cell.empty for cell in ours):
         notes.append(f"Ours: {recipe.protocol}; mean ± standard deviation over seeds.")
     waiting = dict.fromkeys(
-        cell.reason for cell in ours if cell.empty and str(cell.reason).startswith("waits")
+        cell.reason
+        for cell in ours
+        if cell.empty and (str(cell.reason).startswith("waits") or cell.reason in recipe.quoted_sets.values())
     )
     return (*notes, *dict.fromkeys(quoted), *recipe.notes, *(f"Ours: {reason}." for reason in waiting))

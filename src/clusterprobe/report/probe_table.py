@@ -18,6 +18,7 @@ TITLE = "Labels read from features by probes"
 _FRACTION = "labels-"
 _ROW = ["dataset", "split", "variant", "encoder"]
 _FIVE = ("knn_top5", "linear_top5")
+_SEVERAL = "voc_map"
 
 
 def build_probe_table(name: str, results: pd.DataFrame) -> Table:
@@ -54,6 +55,10 @@ def _cell(metric: str, values: Mapping[Any, Mapping[Any, Any]]) -> Cell:
     first = metric.replace("top5", "top1")
     if metric in _FIVE and first in values:
         return Cell(None, reason="with five classes or fewer, top-5 is always right", seeds=0)
+    if _SEVERAL in values:
+        return Cell(None, reason="the images show several classes each", seeds=0)
+    if metric == _SEVERAL:
+        return Cell(None, reason="the images show one class each", seeds=0)
     if metric.partition("_")[2] in SHOTS and f"{metric.partition('_')[0]}_top1" in values:
         return Cell(None, reason="classes of one size, or none of this one", seeds=0)
     return Cell(None, reason="a probe that was not asked for here", seeds=0)
@@ -70,9 +75,14 @@ def _heading(dataset: Any, split: Any, variant: Any) -> str:
 def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
     seeds = rows.groupby(["run", "metric"])["value"].count()
     spread = "mean ± standard deviation over seeds" if seeds.max() > 1 else "one seed"
+    several = (
+        "mAP, where images show several classes: mean over classes of the average precision at eleven "
+        "recalls, each class against the rest."
+    )
     return (
         f"Top-1 and top-5 accuracy in percent, {spread} (one where nothing is drawn at random).",
         "kNN: weighted vote of neighbours in the train split; retrieval: class of the closest image; linear: "
         "linear classifier, its setting chosen on a part of the train split.",
+        *([several] if (rows["metric"] == _SEVERAL).any() else []),
         "Bold: best of its group of rows; †: less than one standard deviation of the best below it.",
     )

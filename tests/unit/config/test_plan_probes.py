@@ -70,6 +70,42 @@ def test_another_layer_is_another_feature_set() -> None:
     assert len(set(plan.features) - set(_plan().features)) == 3
 
 
+def test_ten_crops_are_features_of_their_own_of_the_scored_split_alone() -> None:
+    linear = {"method": "linear", "encoders": ["simclr"]}
+    [plain] = _plan(probes=[linear]).probes.values()
+    assert "crops" not in plain.definition()
+    plan = _plan(probes=[linear | {"crops": 10}])
+    [probe] = plan.probes.values()
+    assert probe.id != plain.id
+    new = set(plan.features) - set(_plan().features)
+    assert new == {features.id for features in probe.crops}
+    assert {plan.features[each].crops for each in new} == {10}
+    assert all("10-crops" in each for each in new)
+    cell = probing_cell(probe)
+    assert cell["crops"] == 10
+    for member, crops in zip(cell["members"], probe.crops, strict=True):
+        assert all(crops.id in file for file in member["scored"])
+        assert not any(crops.id in file for file in member["train"])
+        assert member["columns"]["features"] != crops.id
+
+
+def test_images_that_show_several_classes_are_for_linear_probes_alone() -> None:
+    voc = {"voc": {"kind": "voc", "root": "VOCdevkit/VOC2007"}}
+    changes: dict[str, Any] = {"datasets": {"digits": None} | voc, "transfer": {}}
+    linear = {"method": "linear", "encoders": ["pixels"]}
+    [probe] = _plan(**changes, probes=[linear | {"datasets": ["voc"]}]).probes.values()
+    assert (probe.dataset.name, probing_cell(probe)["columns"]["split"]) == ("voc", "test")
+    with pytest.raises(UserError, match="voc has no labels that say how many"):
+        _plan(**changes, clusterings=[{"method": "kmeans", "datasets": ["voc"]}], fit=["digits", "voc"])
+    changes["clusterings"] = [{"method": "kmeans", "datasets": ["digits"]}]
+    both = _plan(**changes | {"fit": ["digits", "voc"]}, probes=[linear]).probes.values()
+    assert [each.dataset.name for each in both] == ["digits"], "it is asked for by name"
+    with pytest.raises(UserError, match="show several classes"):
+        _plan(**changes, probes=[{"method": "knn", "datasets": ["voc"]}])
+    with pytest.raises(UserError, match="`classes` has no meaning"):
+        _plan(**changes | {"datasets": {"digits": None, "voc": voc["voc"] | {"classes": ["cat"]}}})
+
+
 def test_settings_define_a_probe_and_words_do_not() -> None:
     def ids(**changes: Any) -> set[str]:
         return set(_plan(probes=[{"method": "knn", "encoders": ["pixels"]} | changes]).probes)
@@ -137,6 +173,7 @@ def test_one_setting_leaves_nothing_to_choose() -> None:
         ),
         ({"probes": [{"method": "linear", "options": {"k": 3}}]}, "k has no meaning for the method 'linear'"),
         ({"probes": [{"method": "knn", "fractions": [0]}]}, "fractions lie above 0"),
+        ({"probes": [{"method": "knn", "crops": 10}]}, "crops has no meaning for the method 'knn'"),
         ({"probes": [{"method": "svm"}]}, "probes"),
         ({"criteria": {"names": ["view_agreement"]}}, "give the `augmentation`"),
         ({"criteria": {"methods": ["skan"]}}, "did you mean 'scan'"),

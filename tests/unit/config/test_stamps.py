@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from clusterprobe.config.datasets import FolderDataset, ObjectNetDataset, ParquetDataset
+from clusterprobe.config.datasets import FolderDataset, ObjectNetDataset, ParquetDataset, VocDataset
 from clusterprobe.config.stamps import absent_places, location_stamp
 
 
@@ -66,3 +66,16 @@ def test_a_file_of_labels_changes_the_stamp_of_its_images(tmp_path: Path) -> Non
     (tmp_path / "real.json").write_text("[[0]]")
     os.utime(tmp_path, (1, 1))
     assert location_stamp(dataset) != before
+
+
+def test_pascal_voc_is_its_pictures_and_its_lists(tmp_path: Path) -> None:
+    dataset = VocDataset(kind="voc", root=str(tmp_path))
+    assert absent_places(dataset) == [str(tmp_path / name) for name in ("JPEGImages", "ImageSets")]
+    location_stamp(dataset)
+    for name in ("JPEGImages", "ImageSets/Main"):
+        (tmp_path / name).mkdir(parents=True)
+    assert absent_places(dataset) == []
+    for changed in ("JPEGImages", "ImageSets/Main"):
+        before = location_stamp(dataset)
+        os.utime(tmp_path / changed, (1, 1))
+        assert location_stamp(dataset) != before

@@ -49,6 +49,21 @@ def test_apply_and_normalise_equal_torchvision(interpolation: str, shape: tuple[
     torch.testing.assert_close(ours.normalise(torch.from_numpy(pixels)[None])[0], reference)
 
 
+@pytest.mark.parametrize("shape", [(50, 37), (37, 50), (32, 32), (9, 21)])
+def test_ten_crops_are_corners_centre_and_their_mirror_images(shape: tuple[int, int]) -> None:
+    image = picture(*shape)
+    scale = 32 / min(shape)
+    whole = image.resize((int(shape[0] * scale), int(shape[1] * scale)), Image.Resampling.BILINEAR)
+    right, bottom = whole.width - 24, whole.height - 24
+    boxes = [(0, 0), (right, 0), (0, bottom), (right, bottom)]
+    crops = [np.asarray(whole.crop((left, top, left + 24, top + 24))) for left, top in boxes]
+    crops.append(IMAGENET.apply(image).transpose(1, 2, 0))
+    crops += [np.asarray(Image.fromarray(crop).transpose(Image.Transpose.FLIP_LEFT_RIGHT)) for crop in crops]
+    found = IMAGENET.ten_crops(image)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.stack(crops).transpose(0, 3, 1, 2))
+
+
 def test_one_channel_takes_colour_images_as_grey() -> None:
     grey = Preprocessing.from_dict({"size": 8, "channels": 1, "mean": [0.5], "std": [0.25]})
     image = picture(8, 8)

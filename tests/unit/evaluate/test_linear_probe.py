@@ -20,6 +20,7 @@ from clusterprobe.evaluate.linear_probe import (
     choose_setting,
     fit_linear_probe,
     grid,
+    image_logits,
     linear_scores,
     train_heads,
 )
@@ -147,6 +148,24 @@ def test_scaling_of_the_features_changes_nothing() -> None:
     changed = train_heads(ArrayRows(moved), labels, 3, SETTINGS, QUICK, 0)
     np.testing.assert_allclose(changed.weights[1:4], plain.weights[1:4], atol=0.02)
     assert np.abs(changed.weights[4]).max() < 1e-6, "a column that does not vary says nothing"
+
+
+def test_logits_of_several_crops_are_averaged_for_each_image() -> None:
+    rows, labels = _blobs(40)
+    model = train_heads(ArrayRows(rows), labels, 3, [Setting(0.1, 0.0)], QUICK, 0)
+    crops = np.repeat(rows, 10, axis=0) + np.random.default_rng(3).normal(size=(400, 4))
+    shards = FeatureMatrix([crops[:33].astype(np.float16), crops[33:].astype(np.float16)], "", "")
+    images = np.array([2, 3, 39])
+    slow = [
+        np.mean(
+            [model.logits(shards.take(np.array([10 * image + crop])))[0, 0] for crop in range(10)], axis=0
+        )
+        for image in images
+    ]
+    np.testing.assert_allclose(image_logits(model, shards, images, crops=10), slow, atol=1e-4)
+    masked = np.where(np.isin(np.arange(40), images), labels, -1)
+    right = np.mean(np.argmax(slow, axis=1) == labels[images])
+    assert linear_scores(model, shards, masked, crops=10) == {"linear_top1": pytest.approx(right)}
 
 
 def test_features_of_another_space_and_unlabelled_images_are_refused() -> None:

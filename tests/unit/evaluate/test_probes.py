@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def _probe(folder: Path, method: str, split: str = "test", **changes: Any) -> di
         "method": method,
         "options": {},
         "fraction": 1.0,
+        "crops": 1,
         "columns": columns | {"protocol": "clean", "run": "r"},
         "labels": {"train": str(folder / "train.parquet"), "scored": str(folder / f"{split}.parquet")},
         "members": [
@@ -121,6 +123,35 @@ def test_scrambled_test_labels_leave_the_chosen_setting(
     wrong = _scores(cell)
     assert capsys.readouterr().out == chosen
     assert wrong[0, "linear_top1"] < right[0, "linear_top1"] - 0.2
+
+
+def test_a_linear_probe_is_scored_on_several_crops(place: Path) -> None:
+    """Crops are features of their own name, ten rows for each image; equal crops score as one does."""
+    points = np.concatenate(list(FeatureMatrix.open([Path(p) for p in _shards(place, "test")]).blocks()))
+    manifest = read_manifest(place / "test.parquet")
+    path = place / "crops" / "00000-of-00001.npy"
+    rows = np.repeat(points, 10, axis=0)
+    write_shard(path, rows, space="crops", content=manifest.content, first_row=0, total_rows=len(rows))
+    one = _probe(place, "linear", options={"learning_rates": [0.1], "weight_decays": [0], "epochs": 1})
+    ten = copy.deepcopy(one) | {"crops": 10}
+    ten["members"][0]["scored"] = [str(path)]
+    assert _scores(ten) == _scores(one)
+
+
+def test_images_that_show_several_classes_are_scored_by_average_precision(place: Path) -> None:
+    for split in SIZES:
+        manifest = read_manifest(place / f"{split}.parquet")
+        shown = np.eye(3, dtype=np.int8)[manifest.labels]
+        shown[:, 2] |= manifest.labels == 0  # owls are hidden among the cats
+        shown[0] = -1
+        none = np.full(len(manifest), -1)
+        write_manifest(place / f"{split}.parquet", replace(manifest, labels=none, shown=shown))
+    cell = _probe(place, "linear", options={"learning_rates": [0.1, 1.0], "epochs": 1}, fraction=0.5)
+    scores = _scores(cell)
+    assert set(scores) == {(0, "voc_map"), (1, "voc_map")}
+    assert min(scores.values()) > 0.8
+    assert {row["n"] for row in probe_cell(cell)} == {30}
+    assert scores == _scores(cell)
 
 
 def test_features_of_other_images_are_refused(place: Path) -> None:

@@ -200,6 +200,27 @@ def test_views_of_an_image_are_rows_one_after_the_other(place: Path) -> None:
     np.testing.assert_allclose(other, whole, atol=2e-3)
 
 
+def test_crops_of_an_image_are_rows_one_after_the_other(place: Path) -> None:
+    """Against Pillow, one crop at a time, and whatever the shards and batches."""
+    whole = values(extract(place, cut="ten-crops"))
+    assert whole.shape == (10 * ROWS, 8)
+    body = an_encoder().body.eval()
+    ids = read_manifest(place / "manifests" / "train.parquet").ids
+    with torch.inference_mode():
+        for row in (0, 4, 5, ROWS - 1):
+            image = Image.open(next((place / "images" / "train").rglob(Path(ids[row]).name)))
+            image = image.resize((9, int(9 * 12 / 10)), Image.Resampling.BILINEAR)
+            for crop, (left, top) in enumerate([(0, 0), (1, 0), (0, 2), (1, 2), (0, 1)]):
+                cut = image.crop((left, top, left + 8, top + 8))
+                pair = [cut, cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+                pixels = torch.from_numpy(np.stack([np.asarray(each) for each in pair]).transpose(0, 3, 1, 2))
+                expected = body(RGB.normalise(pixels)).numpy()
+                np.testing.assert_allclose(whole[[10 * row + crop, 10 * row + crop + 5]], expected, atol=2e-3)
+    np.testing.assert_array_equal(values(extract(place, shards=4, into="four", cut="ten-crops")), whole)
+    other = values(extract(place, into="other", cut="ten-crops", batch_size=40))
+    np.testing.assert_allclose(other, whole, atol=2e-3)
+
+
 def test_network_left_in_training_mode_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "clusterprobe.features.extract.output_network", lambda encoder, *_: encoder.body.train()

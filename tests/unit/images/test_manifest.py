@@ -49,6 +49,19 @@ def test_an_unlabelled_manifest_has_no_classes(tmp_path):
     assert back.labels.tolist() == [-1, -1, -1]
 
 
+def test_several_classes_of_an_image_are_a_column_of_their_own(tmp_path):
+    shown = np.array([[1, 0, -1], [0, 1, 1], [0, 0, 0]], dtype=np.int8)
+    write_manifest(tmp_path / "train.parquet", manifest(labels=np.full(3, -1), shown=shown))
+    assert pq.read_table(tmp_path / "train.parquet").schema.names[-1] == "shown"
+    back = read_manifest(tmp_path / "train.parquet")
+    assert back.shown.dtype == np.int8
+    np.testing.assert_array_equal(back.shown, shown)
+    assert back.classes == manifest().classes
+    assert back.content == manifest().content
+    with pytest.raises(ValueError, match="for 3 classes"):
+        manifest(shown=shown[:, :2])
+
+
 def test_equal_manifests_give_equal_bytes(tmp_path):
     for name in "ab":
         write_manifest(tmp_path / name, manifest())

@@ -63,6 +63,10 @@ def frame_for(
         ]
         frame = pd.DataFrame(bins, columns=["encoder", "pairs", "low", "share"])
         return frame.assign(dataset="digits")
+    if FIGURES[name].data == "examples":
+        images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(6)]
+        places = {"cluster": [7, 7, 7, 2, 2, 2], "rank": [0, 1, 2] * 2, "entropy": [0.1] * 3 + [np.nan] * 3}
+        return pd.DataFrame(places | {"image": pd.Series(images, dtype=object)})
     if FIGURES[name].data == "filters":
         images = [draw.integers(0, 256, (3, 3), dtype=np.uint8) for _ in range(20)]
         return pd.DataFrame({"image": pd.Series(images, dtype=object)})

@@ -87,6 +87,16 @@ def test_probes_that_do_not_exist_say_why() -> None:
     assert "knn_top1: a probe that was not asked for" in missing
 
 
+def test_images_that_show_several_classes_have_another_measure() -> None:
+    rows = [row for row in _probes("pixels", 0.5) if row["metric"] == "linear_top1"]
+    rows += [row | {"metric": "voc_map", "dataset": "voc"} for row in rows]
+    table = _table("probes", rows)
+    assert "images show one class" in table["digits, test split, all labels", "pixels"]["missing"]
+    voc = table["voc, test split, all labels", "pixels"]
+    assert float(voc["voc_map"]) == pytest.approx(0.51)
+    assert "linear_top1: the images show several classes" in voc["missing"]
+
+
 def test_another_variant_of_a_probe_is_named() -> None:
     rows = [
         row | {"variant": "k50-labels-1"} for row in _probes("pixels", 0.5) if row["variant"] == "default"

@@ -10,7 +10,7 @@ from clusterprobe.report.table_builders import build_table
 from clusterprobe.report.tables import Table, check
 from clusterprobe.store.tables import RESULTS
 
-PUBLISHED_AS = {"imagenet": "ImageNet", "places": "Places"}
+PUBLISHED_AS = {"imagenet": "ImageNet", "places": "Places", "voc": "VOC2007 classification"}
 
 
 def probe(encoder: str, value: float, variant: str = "default", **more: object) -> dict[str, object]:
@@ -81,11 +81,43 @@ def test_our_probes_stand_beside_the_published_numbers():
     assert cell(table, "row (e)", "Top-1 ours").reason == "neither is it in the paper"
 
 
+def test_one_crop_and_ten_crops_are_rows_of_their_own():
+    table = build_table(
+        "sela-table-5",
+        results(
+            probe("random", 0.19, "c1"),
+            probe("random", 0.18, "c1", seed=1),
+            probe("random", 0.16, "c1-one-crop"),
+        ),
+        published_as=PUBLISHED_AS,
+    )
+    check(table)
+    assert cell(table, "Random (10-crop)", "c1 ours").mean == pytest.approx(0.185)
+    assert cell(table, "Random (1-crop)", "c1 ours").mean == pytest.approx(0.16)
+    assert cell(table, "Random", "c1 ours").reason == "prior work, as published"
+
+
+def test_voc_has_our_probes_on_classification_and_quotes_the_rest():
+    row = probe("SeLa 3k × 10", 0.71, dataset="voc", metric="voc_map")
+    table = build_table("sela-table-2", results(row, probe("sela", 0.9)), published_as=PUBLISHED_AS)
+    check(table)
+    theirs, method = published("sela"), "Self-Label* [3k × 10]"
+    assert len(table.rows) == len(theirs[theirs["table"] == "Table 2"]), "none of other data sets"
+    group = "VOC2007 classification"
+    assert cell(table, method, "mAP ours", group).mean == pytest.approx(0.71)
+    assert cell(table, method, "mAP published", group).mean == pytest.approx(0.749)
+    assert cell(table, method, "mIU ours", group).reason == "neither is it in the paper"
+    assert cell(table, "Random", "mAP ours", group).reason == "waits for a linear probe on " + group
+    for other, header in (("VOC2007 detection", "mAP ours"), ("VOC2012 segmentation", "mIU ours")):
+        assert "is not evaluated here" in cell(table, method, header, other).reason
+    assert any("fine-tuned" in note for note in table.notes)
+
+
 def test_probes_on_other_data_sets_have_rows_of_their_own():
     table = build_table("sela-table-4", results(probe("sela", 0.97, dataset="digits")))
     check(table)
     (row,) = [row for row in table.rows if row.group == "digits"]
-    assert row.labels[0] == "Self-Label [3k × 1]"
+    assert row.labels == ("Self-Label [3k × 1]", "–", "–")
     assert [each.mean for each in row.cells] == [None, pytest.approx(0.97), None, None]
 
 
