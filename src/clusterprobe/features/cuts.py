@@ -17,7 +17,7 @@ from clusterprobe.images.seeds import make_generator
 Pixels = npt.NDArray[np.uint8]
 Cut = Literal["centre", "off-centre", "random", "ten-crops"]
 Cutter = Callable[[Preprocessing, Image.Image, int], Pixels]
-"""From an image and its row in the split to the input of an encoder, uint8 [C, S, S], or L of them [L, ...]."""
+"""From an image and its row in the split to the input of an encoder, uint8 [C, S, S], or to L of them."""
 
 _SCALE, _RATIO, _ATTEMPTS = (0.35, 1.0), (3 / 4, 4 / 3), 10
 _SEED = 0
