@@ -43,7 +43,8 @@ wildcard_constraints:
     features=r"[a-z0-9-]+",
     shard=r"\d{5}",
     shards=r"\d{5}",
-    run="|".join(PLAN.runs) or "none",
+    run=r"[a-z0-9-]+",
+    probe=r"probe-[a-z0-9-]+",
 
 
 def digest(script, *modules):

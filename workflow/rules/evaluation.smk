@@ -13,6 +13,8 @@ rule evaluate_clustering:
         "data/logs/evaluate_clustering/{run}.log",
     benchmark:
         "data/benchmarks/evaluate_clustering/{run}.jsonl"
+    wildcard_constraints:
+        run=runs_by([*KMEANS_METHODS, *HEAD_METHODS]),
     threads: 1
     resources:
         mem_mb=memory,
@@ -58,8 +60,6 @@ rule probe_features:
         "data/logs/probe_features/{probe}.log",
     benchmark:
         "data/benchmarks/probe_features/{probe}.jsonl"
-    wildcard_constraints:
-        probe="|".join(PLAN.probes) or "none",
     threads: COMPUTE.threads
     resources:
         mem_mb=memory,
