@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 CORES ?= 2
+BENCH ?= standard
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Every job imports its libraries: without compiled bytecode each import would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-all test test-all lint format docs paper report lock ci-deps clean
+.PHONY: help install demo demo-all bench test test-all lint format docs paper report lock ci-deps clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +45,9 @@ test: install  ## the test suite
 
 test-all: install  ## the test suite with its long tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: install  ## measurements side by side with peers: benchmarks/RESULTS.md (BENCH=quick: minutes, BENCH=full: hours)
+	$(BIN)/python -m benchmarks --size $(BENCH)
 
 lint: install  ## formatting, types, style of workflow and code
 	$(BIN)/ruff check .

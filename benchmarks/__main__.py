@@ -28,7 +28,9 @@ def main() -> int:
     if arguments.here:
         return _run_here(arguments.ids[0], Size(arguments.size, arguments.folder))
     failed = [
-        name for name in arguments.ids or _names() if _run_apart(name, arguments.size, arguments.folder)
+        name
+        for name in arguments.ids or _asked_at(arguments.size)
+        if _run_apart(name, arguments.size, arguments.folder)
     ]
     write_results()
     return 1 if failed else 0
@@ -49,6 +51,11 @@ def _parse() -> argparse.Namespace:
 
 def _names() -> list[str]:
     return sorted(path.stem.replace("_", "-") for path in (HERE / "questions").glob("[a-z]*.py"))
+
+
+def _asked_at(size: str) -> list[str]:
+    """Return the questions of a run of some size: `full` asks those that only a full run can answer."""
+    return [name for name in _names() if size != "full" or name.endswith("-full")]
 
 
 def _module(name: str) -> ModuleType:
@@ -72,8 +79,7 @@ def _run_here(name: str, size: Size) -> int:
         outcome: Outcome = module.measure(size)
     except NoSpace as reason:
         outcome = Outcome(None, note=str(reason))
-    if outcome.ratio is not None or module.QUESTION.target is None:
-        record(module.QUESTION, outcome, size, time.perf_counter() - start, load)
+    record(module.QUESTION, outcome, size, time.perf_counter() - start, load)
     if module.QUESTION.target is not None:
         print(line(module.QUESTION, outcome) + (f"  ({outcome.note})" if outcome.note else ""), flush=True)
     return 0

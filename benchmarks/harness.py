@@ -42,12 +42,21 @@ class Size:
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared with what, and the ratio that is aimed at (None: a growth curve, without an aim)."""
+    """What is compared with what, and the ratio that is aimed at (None: a growth curve, without an aim).
+
+    `text` names the standard sizes, `quick` those of a quick run where they are smaller.
+    """
 
     id: str
     text: str
     peer: str
     target: float | None
+    quick: str = ""
+
+    def at(self, size: Size) -> dict[str, Any]:
+        """Return what a record says of the question that was asked at some size."""
+        text = self.quick if self.quick and size.name == "quick" else self.text
+        return {"id": self.id, "text": text, "peer": self.peer, "target": self.target}
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,13 @@ def line(question: Question, outcome: Outcome) -> str:
 
 
 def record(question: Question, outcome: Outcome, size: Size, seconds: float, load: float) -> None:
-    """Write the record of one run."""
+    """Write the record of one run; one that did not run never takes the place of one that did."""
+    path = RECORDS / size.name / f"{question.id}.json"
+    if outcome.ratio is None and question.target is not None and path.exists():
+        return
     write_json(
-        RECORDS / size.name / f"{question.id}.json",
-        asdict(question)
+        path,
+        question.at(size)
         | asdict(outcome)
         | {
             "verdict": verdict(question, outcome),

@@ -37,10 +37,16 @@ def _table(records: list[dict[str, Any]]) -> str:
     rows = ["| id | question | against | ratio | target | |", "|---|---|---|---|---|---|"]
     rows += [
         f"| {found['id']} | {found['text']} | {found['peer']} | {_number(found['ratio'])} | "
-        f"{_number(found['target'])} | {found['verdict'] if found['target'] is not None else ''} |"
+        f"{_number(found['target'])} | {_verdict(found)} |"
         for found in records
     ]
     return "\n".join(rows) + "\n"
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if found["target"] is None:
+        return "measured"
+    return f"{found['verdict']}: {found['note']}" if found["ratio"] is None else str(found["verdict"])
 
 
 def _details(found: dict[str, Any]) -> str:

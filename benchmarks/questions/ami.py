@@ -9,7 +9,11 @@ from benchmarks.harness import Outcome, Question, Size, timed
 from clusterprobe.evaluate.metrics import ami, contingency
 
 QUESTION = Question(
-    "ami", "AMI at N = 1.28 M, 1000 classes x 1500 clusters, within 3 seconds", "3 seconds over ours", 1
+    "ami",
+    "AMI at N = 1.28 M, 1000 classes x 1500 clusters, within 3 seconds",
+    "3 seconds over ours",
+    1,
+    quick="AMI at N = 100,000, 300 classes x 400 clusters, within 3 seconds",
 )
 _LIMIT = 3.0
 

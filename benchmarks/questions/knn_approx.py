@@ -16,6 +16,7 @@ QUESTION = Question(
     "nearly all nearest neighbours (recall@20 of 0.99), 10,000 queries in 200,000 x 512",
     "exact search by faiss.IndexFlatIP",
     10,
+    quick="nearly all nearest neighbours (recall@20 of 0.99), 2,000 queries in 40,000 x 512",
 )
 _K = 20
 _GROUPS = 8

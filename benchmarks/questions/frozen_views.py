@@ -1,24 +1,20 @@
-"""What cached views cost SCAN: ten heads on a frozen body, fresh augmentations against V cached views.
+"""What cached views cost SCAN: heads on a frozen body, fresh augmentations against V cached views.
 
-python benchmarks/frozen_views.py [--seeds 3] [--epochs 20]
-
-On the digits, with the encoders of config/digits-all.yaml and SimCLR cut to the given number of epochs; a few
-minutes on one core. It prints a table of ACC on the test split (map fitted on the train split) as mean,
-standard deviation and single seeds, and the seconds of training the heads.
+On the digits, with the encoders of config/digits-all.yaml and SimCLR cut to a few epochs. ACC is that of the
+test split, its map fitted on the train split.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.harness import HERE, Outcome, Question, Size
 from clusterprobe.cluster.neighbours import mine_neighbours
 from clusterprobe.config.loading import read_yaml
 from clusterprobe.encoders.architectures import Body
@@ -33,9 +29,28 @@ from clusterprobe.train.cached_views import CachedViews
 from clusterprobe.train.job import Data, Trained, build_networks, train_encoder
 from clusterprobe.train.objective import Networks
 
+QUESTION = Question(
+    "frozen-views",
+    "SCAN heads on a frozen body of digits, V cached views of an image; SimCLR for 20 epochs, 3 seeds",
+    "fresh augmentations, seconds over those with 16 cached views",
+    None,
+    quick="SCAN heads on a frozen body of digits, V cached views of an image; SimCLR for 2 epochs, 1 seed",
+)
 COUNTS = (1, 4, 16)
 CLASSES = 10
 Pixels = npt.NDArray[np.uint8]
+
+
+def measure(size: Size) -> Outcome:
+    torch.set_num_threads(1)
+    digits = read_digits()
+    seeds, epochs = size.choose((1, 2), (3, 20))
+    runs = [run_seed(seed, epochs, digits) for seed in range(seeds)]
+    scores = {way: [run[way][0] for run in runs] for way in runs[0]}
+    seconds = {way: float(np.mean([run[way][1] for run in runs])) for way in runs[0]}
+    facts = {f"ACC, {way}": values for way, values in scores.items()}
+    facts |= {f"training of the heads, seconds, {way}": value for way, value in seconds.items()}
+    return Outcome(seconds["fresh"] / seconds["V = 16"], facts)
 
 
 def read_digits() -> dict[str, tuple[Pixels, npt.NDArray[np.int64]]]:
@@ -89,7 +104,7 @@ def accuracy(trained: Trained, encoder: Mapping[str, Any], digits: Mapping[str, 
 
 def run_seed(seed: int, epochs: int, digits: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Return ACC and seconds of every way to train the heads of one seed, on one and the same body."""
-    encoders = read_yaml(Path("config/digits-all.yaml"))["encoders"]
+    encoders = read_yaml(HERE.parent / "config" / "digits-all.yaml")["encoders"]
     pixels = digits["train"][0]
     images = ArrayImages(pixels)
     pretext = job_of(encoders["simclr"], seed=seed, epochs=epochs)
@@ -110,23 +125,3 @@ def run_seed(seed: int, epochs: int, digits: Mapping[str, Any]) -> dict[str, tup
         trained = train_encoder(job, data, load_objective("scan"), networks=networks, device="cpu")
         found[way] = accuracy(trained, scan, digits), time.perf_counter() - start
     return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="of SimCLR")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    digits = read_digits()
-    runs = [run_seed(seed, arguments.epochs, digits) for seed in range(arguments.seeds)]
-    print(f"{'views':<8}{'ACC':>8}{'std':>8}{'seconds':>9}  single seeds")
-    for way in runs[0]:
-        scores, seconds = zip(*(run[way] for run in runs), strict=True)
-        single = "  ".join(f"{score:.4f}" for score in scores)
-        spread = np.std(scores, ddof=1) if len(scores) > 1 else 0.0
-        print(f"{way:<8}{np.mean(scores):8.4f}{spread:8.4f}{np.mean(seconds):9.1f}  {single}")
-
-
-if __name__ == "__main__":
-    main()
