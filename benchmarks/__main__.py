@@ -80,7 +80,7 @@ def _run_here(name: str, size: Size) -> int:
     except NoSpace as reason:
         outcome = Outcome(None, note=str(reason))
     record(module.QUESTION, outcome, size, time.perf_counter() - start, load)
-    if module.QUESTION.target is not None:
+    if module.QUESTION.target is not None or not outcome.facts:
         print(line(module.QUESTION, outcome) + (f"  ({outcome.note})" if outcome.note else ""), flush=True)
     return 0
 

@@ -44,7 +44,8 @@ class Size:
 class Question:
     """What is compared with what, and the ratio that is aimed at (None: a growth curve, without an aim).
 
-    `text` names the standard sizes, `quick` those of a quick run where they are smaller.
+    `text` names the standard sizes, `quick` those of a quick run where they are smaller. `smoke`: it shows that
+    something works and how fast, and its accuracies are no result.
     """
 
     id: str
@@ -52,11 +53,13 @@ class Question:
     peer: str
     target: float | None
     quick: str = ""
+    smoke: bool = False
 
     def at(self, size: Size) -> dict[str, Any]:
         """Return what a record says of the question that was asked at some size."""
         text = self.quick if self.quick and size.name == "quick" else self.text
-        return {"id": self.id, "text": text, "peer": self.peer, "target": self.target}
+        asked = {"id": self.id, "text": text, "peer": self.peer, "target": self.target}
+        return asked | ({"smoke": True} if self.smoke else {})
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,14 @@ def verdict(question: Question, outcome: Outcome) -> str:
 def line(question: Question, outcome: Outcome) -> str:
     """Return the line that is printed for a question."""
     ratio = "-" if outcome.ratio is None else f"{outcome.ratio:.2f}"
-    return f"BENCH {question.id} ratio={ratio} target={question.target:g} {verdict(question, outcome)}"
+    target = "-" if question.target is None else f"{question.target:g}"
+    return f"BENCH {question.id} ratio={ratio} target={target} {verdict(question, outcome)}"
 
 
 def record(question: Question, outcome: Outcome, size: Size, seconds: float, load: float) -> None:
     """Write the record of one run; one that did not run never takes the place of one that did."""
     path = RECORDS / size.name / f"{question.id}.json"
-    if outcome.ratio is None and question.target is not None and path.exists():
+    if not outcome.facts and path.exists():
         return
     write_json(
         path,

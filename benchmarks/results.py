@@ -28,8 +28,8 @@ def write_results() -> None:
         records = [read_json(path) for path in sorted((RECORDS / size).glob("*.json"))]
         if records:
             text += f"\n## {title}\n\n{_table(records)}"
-            if size != "quick":
-                text += "".join(f"\n{_details(found)}" for found in records)
+            shown = [found for found in records if found["facts"] and (size != "quick" or found.get("smoke"))]
+            text += "".join(f"\n{_details(found)}" for found in shown)
     write_text(HERE / "RESULTS.md", text)
 
 
@@ -44,9 +44,11 @@ def _table(records: list[dict[str, Any]]) -> str:
 
 
 def _verdict(found: dict[str, Any]) -> str:
-    if found["target"] is None:
-        return "measured"
-    return f"{found['verdict']}: {found['note']}" if found["ratio"] is None else str(found["verdict"])
+    if not found["facts"]:
+        return f"NOT-RUN: {found['note']}"
+    if found.get("smoke"):
+        return "smoke run: its accuracies are no result"
+    return "measured" if found["target"] is None else str(found["verdict"])
 
 
 def _details(found: dict[str, Any]) -> str:
@@ -56,7 +58,7 @@ def _details(found: dict[str, Any]) -> str:
         f"{name} {versions[name]}"
         for name in ("python", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch")
     )
-    rows = [f"### {found['id']}", ""]
+    rows = [f"### {found['id']}{' (smoke run)' if found.get('smoke') else ''}", ""]
     rows += [f"- {name}: {_value(value)}" for name, value in found["facts"].items()]
     rows += [f"- {found['note']}"] if found["note"] else []
     rows += [
@@ -69,6 +71,8 @@ def _details(found: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
     if isinstance(value, list):
         return ", ".join(map(_value, value))
     return _number(value) if isinstance(value, float) else str(value)

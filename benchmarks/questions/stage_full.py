@@ -1,8 +1,8 @@
 """The whole clustering stage at the size of ImageNet, against the reference protocol.
 
 Ours is run: all principal components, for every seed k-means from a grown sample with a few full passes,
-the assignment of all rows, all metrics. Of the protocol of arXiv 2008.10312, which would take most of a day
-(incremental PCA, MiniBatchKMeans with 60 epochs of partial_fit for every seed, the metrics of scikit-learn), a
+the assignment of all rows, all metrics. Of the protocol of arXiv 2008.10312 (incremental PCA, MiniBatchKMeans
+with 60 epochs of partial_fit for every seed, the metrics of scikit-learn), which would take most of a day, a
 few steps are measured, and their time is multiplied by how many there are. Reading features costs it nothing,
 as it holds them all in memory.
 """

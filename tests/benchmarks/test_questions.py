@@ -49,7 +49,7 @@ def test_what_did_not_run_replaces_nothing_that_did(records: Path) -> None:
     harness.record(QUESTION, Outcome(None, note="no disk"), size, 1.0, 0.0)
     results.write_results()
     assert "NOT-RUN: no disk" in (records / "RESULTS.md").read_text(encoding="utf-8")
-    harness.record(QUESTION, Outcome(12.0), size, 1.0, 0.0)
+    harness.record(QUESTION, Outcome(12.0, {"seconds": 1.0}), size, 1.0, 0.0)
     harness.record(QUESTION, Outcome(None, note="no disk"), size, 1.0, 0.0)
     results.write_results()
     assert "| 12 | 10 | REACHED |" in (records / "RESULTS.md").read_text(encoding="utf-8")
