@@ -44,8 +44,8 @@ class Size:
 class Question:
     """What is compared with what, and the ratio that is aimed at (None: a growth curve, without an aim).
 
-    `text` names the standard sizes, `quick` those of a quick run where they are smaller. `smoke`: it shows that
-    something works and how fast, and its accuracies are no result.
+    `text` names the standard sizes, `quick` those of a quick run where they are smaller. `smoke`: it shows
+    that something works and how fast, and its accuracies are no result.
     """
 
     id: str

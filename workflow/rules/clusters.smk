@@ -26,6 +26,8 @@ rule fit_kmeans:
     resources:
         mem_mb=memory,
         runtime=runtime,
+        gpu=ARRAY_GPUS,
+        device=COMPUTE.device,
     params:
         cell=lambda w: cells.fitting_cell(PLAN.runs[w.run]),
         code=digest("fit_kmeans.py"),

@@ -32,6 +32,8 @@ if workflow.nodes is None and not workflow.remote_exec:
         workflow.register_resource("gpu", len(visible_devices()))
 if COMPUTE.device == "cpu":
     GPUS = 0
+# Components, clusters and neighbours are computed on arrays, the same on every machine, unless a GPU is asked for.
+ARRAY_GPUS = min(1, GPUS) if COMPUTE.device == "cuda" else 0
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 

@@ -77,6 +77,8 @@ rule fit_pca:
     resources:
         mem_mb=memory,
         runtime=runtime,
+        gpu=ARRAY_GPUS,
+        device=COMPUTE.device,
     params:
         code=digest("fit_pca.py"),
     script:
@@ -98,6 +100,8 @@ rule mine_neighbours:
     resources:
         mem_mb=memory,
         runtime=runtime,
+        gpu=ARRAY_GPUS,
+        device=COMPUTE.device,
     params:
         k=lambda w: mined(w).k,
         oracle=lambda w: mined(w).oracle,

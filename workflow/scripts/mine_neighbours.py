@@ -16,6 +16,9 @@ with job(snakemake):
         # by name, so that its code counts only where it is asked for
         near = import_module("clusterprobe.cluster.approximate_neighbours")
         neighbours, recall = near.mine_approximate_neighbours(rows, snakemake.params.k)
+    elif snakemake.resources.device == "cuda":
+        near = import_module("clusterprobe.cluster.device_neighbours")
+        neighbours, recall = near.mine_neighbours(rows, snakemake.params.k, "cuda"), 1.0
     else:
         neighbours, recall = mine_neighbours(rows, snakemake.params.k), 1.0
     if snakemake.params.oracle:

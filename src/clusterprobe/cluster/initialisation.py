@@ -15,7 +15,9 @@ from clusterprobe.store.rows import Float32
 _ROWS_PER_CLUSTER = 50
 _ROWS_AT_LEAST = 20_000
 _GROWTH = 4
-_PASSES_PER_SAMPLE = 4
+PASSES_PER_SAMPLE = 4
+"""Of Lloyd's algorithm, on each of the growing samples."""
+
 _ONE_BY_ONE = 2**22  # rows x clusters up to which centres are drawn one by one
 _ROUNDS = 5
 _CANDIDATES_PER_CLUSTER = 4
@@ -28,24 +30,28 @@ def seed_centres(points: Points, k: int, generator: np.random.Generator, report:
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
     and on larger samples follow, as a pass over few points costs little and improves much.
     """
-    size = max(_ROWS_PER_CLUSTER * k, _ROWS_AT_LEAST)
-    if size >= points.count:
+    sizes = sample_sizes(points.count, k)
+    if not sizes:
         return _spread_out(points, k, generator)
-    sample = _sample(points, size, generator)
-    centres = _spread_out(sample, k, generator)
-    while True:
+    centres: Float32 | None = None
+    for size in sizes:
+        sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
+        centres = _spread_out(sample, k, generator) if centres is None else centres
         partition = Partition.none(size, centres.shape)
-        for _ in range(_PASSES_PER_SAMPLE):
+        for _ in range(PASSES_PER_SAMPLE):
             centres = step(sample, centres, partition).updated
         report(0, f"first centres, on {size} rows")
-        size *= _GROWTH
-        if size * _GROWTH > points.count:
-            return centres
-        sample = _sample(points, size, generator)
+    assert centres is not None, "there is a first sample"
+    return centres
 
 
-def _sample(points: Points, size: int, generator: np.random.Generator) -> Points:
-    return points.sample(np.sort(generator.choice(points.count, size, replace=False)))
+def sample_sizes(count: int, k: int) -> list[int]:
+    """Return how large the growing samples of N points are; none where the first would hold all of them."""
+    size = max(_ROWS_PER_CLUSTER * k, _ROWS_AT_LEAST)
+    sizes = [size] if size < count else []
+    while sizes and sizes[-1] * _GROWTH**2 <= count:
+        sizes.append(sizes[-1] * _GROWTH)
+    return sizes
 
 
 def _spread_out(points: Points, k: int, generator: np.random.Generator) -> Float32:

@@ -183,7 +183,11 @@ class Report(Strict):
 class Compute(Strict):
     """Where and how fast, never what: no value here changes a result or starts a run again."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="auto: networks use a GPU if there is one; cuda: so do components, k-means and neighbours, "
+        "whose values then agree with those of a CPU to rounding errors",
+    )
     gpus: int = Field(
         0,
         ge=0,

@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.encoders.preprocessing import Preprocessing
+from clusterprobe.features.balance import Balance
 from clusterprobe.features.batches import Mode, SplitBatches, batch_rows, in_row_order
 from clusterprobe.features.cuts import Cut, inputs_of
+from clusterprobe.features.device import choose_device
 from clusterprobe.features.layers import LayerOutput, layer_width
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
@@ -169,23 +171,37 @@ def _features(
     mode: Mode,
     progress: Progress,
 ) -> Iterator[Float32]:
-    """Yield the features of rows [first, last) batch by batch, float32 [<= B, looks at each image, D]."""
-    target = _device(device)
-    network.to(target)
-    loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=target.type == "cuda")
+    """Yield the features of rows [first, last) batch by batch, float32 [<= B, looks at each image, D].
+
+    On a GPU a batch is on its way while the features of the one before are fetched.
+    """
+    target = choose_device(device)
+    on_gpu = target.type == "cuda"
+    network.to(target, memory_format=torch.channels_last if on_gpu else torch.preserve_format)
+    loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=on_gpu)
     with ExitStack() as context:
         context.enter_context(progress)
         context.enter_context(torch.inference_mode())
         context.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
-        for group, batch in zip(batches.groups, loader, strict=True):
+        balance = context.enter_context(Balance(workers, progress))
+        pending: torch.Tensor | None = None
+        for group, batch in zip(batches.groups, balance.waiting(loader), strict=True):
             if isinstance(batch, UserError):
                 raise batch
             inputs = looks(batch.to(target, non_blocking=True), int(group[0]))
             features = torch.stack([_run(network, each, mode, int(group[0])) for each in inputs], dim=1)
             own = torch.from_numpy((rows[0] <= group) & (group < rows[1])).to(target)
-            block: Float32 = features[own].float().cpu().numpy()
-            progress.update(len(block))
-            yield block
+            ready, pending = (pending, features[own]) if on_gpu else (features[own], None)
+            if ready is not None:
+                yield _fetched(ready, progress)
+        if pending is not None:
+            yield _fetched(pending, progress)
+
+
+def _fetched(features: torch.Tensor, progress: Progress) -> Float32:
+    block: Float32 = features.float().cpu().numpy()
+    progress.update(len(block))
+    return block
 
 
 def _run(network: nn.Module, images: torch.Tensor, mode: Mode, first_row: int) -> torch.Tensor:
@@ -241,9 +257,3 @@ def _checked(blocks: Iterator[Float32], ids: tuple[str, ...], output: str) -> It
             )
         first += len(block)
         yield block.reshape(-1, block.shape[-1])
-
-
-def _device(device: Device) -> torch.device:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda was asked for, but torch sees no GPU: set device to auto or cpu")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

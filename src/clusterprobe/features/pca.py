@@ -50,10 +50,15 @@ def fit_pca(rows: Rows) -> Pca:
     Exact, unlike incremental PCA, which keeps only a summary of the rows it has seen.
     Raises UserError without rows or with values that are not finite.
     """
-    count, mean, scatter = _scatter(rows)
-    eigenvalues, eigenvectors = eigh(scatter, driver="evd", overwrite_a=True)
+    mean, scatter = _scatter(rows)
+    return principal_axes(rows, mean, *eigh(scatter, driver="evd", overwrite_a=True))
+
+
+def principal_axes(rows: Rows, mean: Float64, eigenvalues: Float64, eigenvectors: Float64) -> Pca:
+    """Return the PCA of rows [N, D] from the eigenvalues [D], rising, and vectors [D, D] of their scatter."""
+    count, width = rows.shape
     variances = np.maximum(eigenvalues[::-1], 0) / max(count - 1, 1)
-    noise = variances[0] * max(scatter.shape[0], count) * np.finfo(np.float64).eps
+    noise = variances[0] * max(width, count) * np.finfo(np.float64).eps
     rank = max(int((variances > noise).sum()), 1)
     components = eigenvectors.T[::-1][:rank]
     largest = np.abs(components).argmax(axis=1)
@@ -61,8 +66,8 @@ def fit_pca(rows: Rows) -> Pca:
     return Pca(mean, components * signs[:, None], variances[:rank], rows.space, rows.content, count)
 
 
-def _scatter(rows: Rows) -> tuple[int, Float64, Float64]:
-    """Return count, mean [D] and sum of (x - mean)(x - mean)^T [D, D] of rows [N, D].
+def _scatter(rows: Rows) -> tuple[Float64, Float64]:
+    """Return mean [D] and sum of (x - mean)(x - mean)^T [D, D] of rows [N, D].
 
     The rows are shifted by the mean of the first few, so that the sums do not cancel.
     """
@@ -85,7 +90,7 @@ def _scatter(rows: Rows) -> tuple[int, Float64, Float64]:
             total += added
             products += squares
             progress.update(seen)
-    return count, shift + total / count, products - np.outer(total, total) / count
+    return shift + total / count, products - np.outer(total, total) / count
 
 
 def save_pca(path: Path, pca: Pca) -> None:

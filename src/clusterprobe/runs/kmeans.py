@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,20 +33,25 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
+_OF_LLOYD = {"restarts", "max_iterations", "tolerance"}
+
+
 def fit_cell(
-    cell: Mapping[str, Any], code: str, memory_bytes: int = MEMORY_BYTES
+    cell: Mapping[str, Any], code: str, memory_bytes: int = MEMORY_BYTES, device: str = "cpu"
 ) -> Iterator[tuple[KMeansModel, list[SplitAssignment]]]:
     """Yield the model of each seed and its assignments of all splits, seed by seed.
 
     `cell` is what config.cells.fitting_cell spells out, `code` the digest of the code that fits. A seed
     that was finished under the same settings, code and features is loaded, not fitted again. Features that
-    take at most `memory_bytes` are kept in memory, which changes no result.
+    take at most `memory_bytes` are kept in memory, which changes no result. On the device cuda Lloyd's
+    algorithm and assignments run in torch.
     """
     k = number_of_clusters(cell["clusters"], Path(cell["facts"]))
     options = METHODS[cell["method"]] | cell["options"]
+    kernels = _kernels(options, device)
     for member in cell["members"]:
         parts = open_splits(member, cell["reducer"])
-        points = _Once(parts[0], options.get("spherical", False), memory_bytes)
+        points = _Once(parts[0], options.get("spherical", False), memory_bytes, kernels)
         made_from = _made_from(cell, member, k, code)
         for seed in member["seeds"]:
             state = Path(member["fits"]) / f"seed-{seed}.state"
@@ -52,7 +59,10 @@ def fit_cell(
             assigned = zip(member["splits"], parts, strict=True)
             yield (
                 model,
-                [SplitAssignment.of(part, member, seed, assign_rows(rows, model)) for part, rows in assigned],
+                [
+                    SplitAssignment.of(part, member, seed, assign_rows(rows, model, kernels.assign))
+                    for part, rows in assigned
+                ],
             )
 
 
@@ -125,6 +135,39 @@ def _fit_once(
     return model
 
 
+class _Kernels(NamedTuple):
+    """What k-means runs on: rows (spherical or not, memory in bytes) -> points, their fit, and assignment."""
+
+    points: Callable[[Rows, bool, int], Any]
+    fit: Callable[..., KMeansModel]
+    assign: Callable[[Rows, KMeansModel], Assignment]
+
+
+def _kernels(options: Mapping[str, Any], device: str) -> _Kernels:
+    """Return the kernels on arrays, or those in torch: by name, so that their code counts nowhere else.
+
+    Those in torch know Lloyd's algorithm and leave no trace of its passes.
+    """
+    if device != "cuda" or options["algorithm"] != "lloyd" or options.get("trace"):
+        return _Kernels(
+            lambda rows, spherical, memory: Points.of(rows, spherical=spherical, memory_bytes=memory),
+            fit_kmeans,
+            assign,
+        )
+    in_torch = import_module("clusterprobe.cluster.device_kmeans")
+
+    def fit(points: Any, k: int, seed: int, **options: Any) -> KMeansModel:
+        known = {name: options[name] for name in _OF_LLOYD & options.keys()}
+        model: KMeansModel = in_torch.fit_kmeans(points, k, seed, **known)
+        return model
+
+    return _Kernels(
+        lambda rows, spherical, _: in_torch.points_on(rows, spherical, device),
+        fit,
+        partial(in_torch.assign, device=device),
+    )
+
+
 class _Once:
     """Rows that several seeds are fitted on: they are read and scaled when the first one needs them.
 
@@ -132,16 +175,17 @@ class _Once:
     same, and no pass has to rotate all rows.
     """
 
-    def __init__(self, rows: Rows, spherical: bool, memory_bytes: int) -> None:
+    def __init__(self, rows: Rows, spherical: bool, memory_bytes: int, kernels: _Kernels) -> None:
         self._rows, self._spherical, self._memory_bytes = rows, spherical, memory_bytes
+        self._kernels = kernels
         self._rotated = None if spherical else _rotated(rows)
-        self._points: Points | None = None
+        self._points: Any = None
 
     def fit(self, k: int, seed: int, options: Mapping[str, Any]) -> KMeansModel:
         if self._points is None:
             source = self._rows if self._rotated is None else self._rotated[0]
-            self._points = Points.of(source, spherical=self._spherical, memory_bytes=self._memory_bytes)
-        model = fit_kmeans(self._points, k, seed, **options)
+            self._points = self._kernels.points(source, self._spherical, self._memory_bytes)
+        model = self._kernels.fit(self._points, k, seed, **options)
         if self._rotated is None:
             return model
         rotate = self._rotated[1].forward
@@ -149,7 +193,9 @@ class _Once:
         return replace(model, centres=rotate(model.centres), space=self._rows.space, trace=trace)
 
 
-def assign_rows(rows: Rows, model: KMeansModel) -> Assignment:
+def assign_rows(
+    rows: Rows, model: KMeansModel, assign: Callable[[Rows, KMeansModel], Assignment] = assign
+) -> Assignment:
     """As `assign`, without rotating all rows where rotating the centres does."""
     rotated = None if model.spherical else _rotated(rows)
     if rotated is None or rows.space != model.space:

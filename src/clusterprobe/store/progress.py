@@ -43,6 +43,10 @@ class Progress:
             print(f"{self._what}: {note}, took {_clock(seconds)}", file=sys.stderr, flush=True)
         self._total = self._done
 
+    def note(self, text: str) -> None:
+        """Say something about this work."""
+        print(f"{self._what}: {text}", file=sys.stderr, flush=True)
+
     def close(self) -> None:
         """Say where it ended if that was before the total."""
         if self._done < self._total:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from clusterprobe.cluster import kmeans
+from clusterprobe.cluster import device_kmeans, kmeans
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.pca import fit_pca, save_pca
 from clusterprobe.images.manifest import Manifest, write_manifest
@@ -180,3 +181,25 @@ def test_the_number_of_clusters_is_given_or_follows_from_the_classes(tmp_path: P
     write_json(facts, {"dataset": "mine", "classes": None})
     with pytest.raises(UserError, match=r"mine has no class labels.*k: \[20\]"):
         number_of_clusters({"k": None, "factor": 1.0}, facts)
+
+
+def test_on_a_gpu_the_clusters_are_the_same(cell: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels in torch, here on the CPU. Of starts that end alike, another one may be kept."""
+    on_arrays = _run(cell)
+    for member in cell["members"]:
+        member["fits"] += "-cuda"
+    used: list[str] = []
+
+    def choose(name: str) -> torch.device:
+        used.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr(device_kmeans, "choose_device", choose)
+    in_torch = list(fit_cell(cell, "code", device="cuda"))
+    assert set(used) == {"cuda"}
+    for (model, parts), (expected, expected_parts) in zip(in_torch, on_arrays, strict=True):
+        np.testing.assert_allclose(model.inertia, expected.inertia, rtol=1e-5)
+        for part, expected_part in zip(parts, expected_parts, strict=True):
+            pairs = set(zip(part.assignment.cluster, expected_part.assignment.cluster, strict=True))
+            assert len(pairs) == len(set(expected_part.assignment.cluster))
+            assert len(pairs) == len(set(part.assignment.cluster))
