@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from benchmarks.figures import draw_growth
 from benchmarks.harness import HERE, RECORDS
 from clusterprobe.store.atomic import read_json, write_text
 
@@ -30,7 +32,17 @@ def write_results() -> None:
             text += f"\n## {title}\n\n{_table(records)}"
             shown = [found for found in records if found["facts"] and (size != "quick" or found.get("smoke"))]
             text += "".join(f"\n{_details(found)}" for found in shown)
+            text += "".join(map(partial(_growth, size), records))
     write_text(HERE / "RESULTS.md", text)
+
+
+def _growth(size: str, found: dict[str, Any]) -> str:
+    """Draw the curves of a record, if it has any, and return where they are."""
+    if "curves" not in found["facts"]:
+        return ""
+    name = "growth.png" if size == "standard" else f"growth-{size}.png"
+    draw_growth(found["facts"]["curves"], HERE / name)
+    return f"\n![Cost over rows, dimensions and clusters, both scales logarithmic]({name})\n"
 
 
 def _table(records: list[dict[str, Any]]) -> str:
@@ -59,7 +71,7 @@ def _details(found: dict[str, Any]) -> str:
         for name in ("python", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch")
     )
     rows = [f"### {found['id']}{' (smoke run)' if found.get('smoke') else ''}", ""]
-    rows += [f"- {name}: {_value(value)}" for name, value in found["facts"].items()]
+    rows += [f"- {name}: {_value(value)}" for name, value in found["facts"].items() if name != "curves"]
     rows += [f"- {found['note']}"] if found["note"] else []
     rows += [
         f"- {found['date']}, commit {commit}, {machine['processor']}, {machine['cores']} cores, "

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import harness, results
 from benchmarks.harness import Outcome, Question, Size
-from benchmarks.questions import sinkhorn, stage_full
+from benchmarks.questions import growth, sinkhorn, stage_full
 
 QUESTION = Question("thing", "1000 things", "a peer", 10, quick="10 things")
 
@@ -74,6 +74,21 @@ def test_the_whole_stage_at_a_tiny_size(tmp_path: Path) -> None:
 
 def test_the_whole_stage_runs_only_when_asked(tmp_path: Path) -> None:
     assert stage_full.measure(Size("standard", tmp_path)).ratio is None
+
+
+def test_growth_has_exponents_and_a_figure(records: Path) -> None:
+    outcome = growth.grow(growth.Grid((500, 1000), (4, 8), (3, 6)))
+    assert outcome.facts["curves"]["rows"]["at"] == [500, 1000]
+    assert set(outcome.facts["exponent of dims"]) == {"components", "assignment", "k-means"}
+    assert "components" not in outcome.facts["exponent of k"]
+    harness.record(growth.QUESTION, outcome, Size("standard", records), 1.0, 0.0)
+    results.write_results()
+    assert "(growth.png)" in (records / "RESULTS.md").read_text(encoding="utf-8")
+    assert (records / "growth.png").stat().st_size > 5000
+
+
+def test_exponents_are_slopes_of_logarithms() -> None:
+    assert growth.exponent((10, 20, 40), [3.0, 12.0, 48.0]) == pytest.approx(2)
 
 
 def test_transport_labels_are_those_of_float64() -> None:

@@ -185,8 +185,8 @@ class Compute(Strict):
 
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="auto: networks use a GPU if there is one; cuda: so do components, k-means and neighbours, "
-        "whose values then agree with those of a CPU to rounding errors",
+        description="auto: networks use a GPU if there is one; cuda: so do components, k-means and "
+        "neighbours, whose values then agree with those of a CPU to rounding errors",
     )
     gpus: int = Field(
         0,

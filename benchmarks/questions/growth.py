@@ -1,0 +1,92 @@
+"""How the cost of components, of one assignment pass and of k-means grows with rows, dimensions and clusters.
+
+Counted are seconds of all processors together, which others who use the machine disturb less than the clock.
+Each axis is varied alone; the exponents are slopes of straight lines through the logarithms.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.harness import Outcome, Question, Size
+from benchmarks.synthetic import Features
+from clusterprobe.cluster.kmeans import KMeansModel, assign, fit_kmeans
+from clusterprobe.features.pca import fit_pca
+from clusterprobe.store.rows import ArrayRows
+
+QUESTION = Question(
+    "growth",
+    "growth of cost: rows 25,000 x 1, 2, 4, 8; dimensions 256 to 2048; K 100 to 10,000",
+    "itself at the smallest size, K: exponent of k-means",
+    None,
+    quick="growth of cost: rows 4,000 x 1, 2, 4, 8; dimensions 64 to 512; K 30 to 300",
+)
+_FULL_PASSES = 3
+
+
+class Grid(NamedTuple):
+    """Rows, dimensions and clusters: the first of each is where the others are varied."""
+
+    rows: tuple[int, ...]
+    dims: tuple[int, ...]
+    k: tuple[int, ...]
+
+
+def measure(size: Size) -> Outcome:
+    return grow(
+        size.choose(
+            Grid((4_000, 8_000, 16_000, 32_000), (64, 128, 256, 512), (30, 100, 300)),
+            Grid(
+                (25_000, 50_000, 100_000, 200_000), (256, 512, 1024, 2048), (100, 300, 1_000, 3_000, 10_000)
+            ),
+        )
+    )
+
+
+def grow(grid: Grid) -> Outcome:
+    """Measure along each axis and fit the exponents."""
+    base = {"rows": grid.rows[0], "dims": grid.dims[0], "k": grid.k[0]}
+    curves: dict[str, Any] = {}
+    for axis, values in grid._asdict().items():
+        measured = [processor_seconds(**(base | {axis: value})) for value in values]
+        works = {name: [each[name] for each in measured] for name in measured[0]}
+        if axis == "k":
+            del works["components"]
+        curves[axis] = {
+            "at": list(values),
+            "seconds": works,
+            "exponents": {name: exponent(values, seconds) for name, seconds in works.items()},
+        }
+    facts = {
+        f"exponent of {axis}": {name: value for name, value in curve["exponents"].items()}
+        for axis, curve in curves.items()
+    }
+    return Outcome(curves["k"]["exponents"]["k-means"], facts | {"curves": curves})
+
+
+def processor_seconds(rows: int, dims: int, k: int) -> dict[str, float]:
+    """Return the seconds of the processors that each kind of work takes."""
+    given = ArrayRows(Features(rows, dims).array()[0], "synthetic")
+    centres = given.take(np.sort(np.random.default_rng(0).choice(rows, k, replace=False)))
+    model = KMeansModel(centres, 0.0, 0, "synthetic", spherical=False)
+    works: dict[str, Callable[[], object]] = {
+        "components": lambda: fit_pca(given),
+        "assignment": lambda: assign(given, model),
+        "k-means": lambda: fit_kmeans(given, k, 0, max_iterations=_FULL_PASSES),
+    }
+    return {name: min(_processor(work) for _ in range(2)) for name, work in works.items()}
+
+
+def exponent(values: tuple[int, ...], seconds: list[float]) -> float:
+    """Return the slope of log seconds over log values."""
+    return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
+
+
+def _processor(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
