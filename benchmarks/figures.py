@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+_STYLES = {"components": "oC0-", "assignment": "sC1-", "k-means": "^C2-"}
 _AXES = {"rows": "rows", "dims": "dimensions", "k": "clusters K"}
 
 
@@ -18,12 +19,9 @@ def draw_growth(curves: dict[str, Any], path: Path) -> None:
     figure, panels = plt.subplots(1, len(_AXES), figsize=(10, 3.2), sharey=True, layout="constrained")
     for panel, (axis, title) in zip(panels, _AXES.items(), strict=True):
         curve = curves[axis]
-        for number, (name, seconds) in enumerate(curve["seconds"].items()):
-            slope = curve["exponents"][name]
-            colour = f"C{['components', 'assignment', 'k-means'].index(name)}"
-            panel.loglog(
-                curve["at"], seconds, "os^"[number], color=colour, ls="-", label=f"{name}: {slope:.2f}"
-            )
+        for name, seconds in curve["seconds"].items():
+            label = f"{name}: {curve['exponents'][name]:.2f}"
+            panel.loglog(curve["at"], seconds, _STYLES[name], label=label)
         panel.set_xlabel(title)
         panel.set_xticks(curve["at"], [f"{value:,}" for value in curve["at"]], rotation=30)
         panel.minorticks_off()
