@@ -34,7 +34,7 @@ def measure(size: Size) -> Outcome:
         parts = np.array_split(queries, _GROUPS)
         return np.concatenate(list(in_order(lambda part: search_cells(unit, cells, part, _K, probes), parts)))
 
-    ours, theirs, found, _ = in_turns(search, lambda: index.search(unit[queries], _K + 1), 3)
+    ours, theirs, found, _ = in_turns(search, lambda: index.search(unit[queries], _K + 1), 2)
     recall = overlap(exact(unit, queries, _K), np.asarray(found))
     share = len(queries) / len(unit)
     return Outcome(

@@ -53,7 +53,8 @@ def _incremental(rows: FeatureMatrix, dims: int) -> None:
 def _against_svd(pca: Pca, values: npt.NDArray[np.float32]) -> tuple[float, float]:
     centred = values.astype(np.float64)
     centred -= centred.mean(axis=0)
-    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    # of the triangle of a QR decomposition: the same singular values and axes, several times as fast
+    _, singular, axes = np.linalg.svd(np.linalg.qr(centred, mode="r"), full_matrices=False)
     variances = singular**2 / (len(values) - 1)
     error = float(np.abs(pca.variances / variances[: pca.rank] - 1).max())
     ours, theirs = pca.components[:_LEADING], axes[:_LEADING]
