@@ -34,7 +34,7 @@ class Rates(NamedTuple):
 
 
 def rates(curves: dict[str, Any]) -> Rates:
-    """Return the rates at the largest K and at the largest D; the first size of an axis is that of the others."""
+    """Return the rates at the largest K and at the largest D; other axes then stand at their first size."""
     of_k, of_dims = curves["k"], curves["dims"]
     rows, dims = curves["rows"]["at"][0], of_dims["at"][0]
     assignment = 2.0 * rows * dims * of_k["at"][-1] / of_k["seconds"]["assignment"][-1]

@@ -111,6 +111,16 @@ class FeatureMatrix:
         arrays = [_map(path, record) for path, record in zip(paths, records, strict=True)]
         return cls(arrays, records[0].space, records[0].content)
 
+    def share(self, number: int, of: int) -> FeatureMatrix:
+        """Return the whole shards of process `number` of `of`, in order; raises UserError for too few shards."""
+        if not 0 <= number < of <= len(self._shards):
+            raise UserError(
+                f"{len(self._shards)} shards cannot be shared among {of} processes (this is {number}): "
+                "take fewer processes, or more `shards` of the data set"
+            )
+        first, last = (len(self._shards) * each // of for each in (number, number + 1))
+        return FeatureMatrix(self._shards[first:last], self.space, self.content)
+
     @property
     def shape(self) -> tuple[int, int]:
         return int(self._first[-1]), self._shards[0].shape[1]

@@ -89,3 +89,20 @@ def test_the_same_values_give_the_same_bytes(tmp_path: Path, values: npt.NDArray
         write_shard(tmp_path / name, values, space="s", content="c", first_row=0, total_rows=10)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_shares_of_processes_are_all_rows_in_order(
+    shards: list[Path], values: npt.NDArray[np.float32], processes: int
+) -> None:
+    matrix = FeatureMatrix.open(shards)
+    parts = [matrix.share(number, processes) for number in range(processes)]
+    np.testing.assert_array_equal(
+        np.concatenate([block for part in parts for block in part.blocks()]), values
+    )
+    assert {(part.space, part.content) for part in parts} == {("space", "content")}
+
+
+def test_more_processes_than_shards_are_refused(shards: list[Path]) -> None:
+    with pytest.raises(UserError, match="3 shards cannot be shared among 4 processes"):
+        FeatureMatrix.open(shards).share(0, 4)
