@@ -112,7 +112,7 @@ class FeatureMatrix:
         return cls(arrays, records[0].space, records[0].content)
 
     def share(self, number: int, of: int) -> FeatureMatrix:
-        """Return the whole shards of process `number` of `of`, in order; raises UserError for too few shards."""
+        """Return the shards of process `number` of `of`, in order; raises UserError for too few shards."""
         if not 0 <= number < of <= len(self._shards):
             raise UserError(
                 f"{len(self._shards)} shards cannot be shared among {of} processes (this is {number}): "
