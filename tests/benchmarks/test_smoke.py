@@ -38,6 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_three_steps_and_their_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = (
         read_split(folder / f"{name}.parquet", count) for name, count in (("train", 96), ("test", 48))
