@@ -166,13 +166,13 @@ class _Clusters:
 
     @classmethod
     def none(cls, points: DevicePoints, k: int) -> _Clusters:
-        wide = {"dtype": torch.float64, "device": points.device}
-        squares = torch.zeros(1, **wide)  # type: ignore[call-overload]
+        device, wide = points.device, torch.float64
+        squares = torch.zeros(1, dtype=wide, device=device)
         for _, block in points.blocks():
             squares += block.double().square().sum()
-        labels = torch.full((points.shape[0],), -1, dtype=torch.int64, device=points.device)
-        sums = torch.zeros(k, points.shape[1], **wide)  # type: ignore[call-overload]
-        counts = torch.zeros(k, **wide)  # type: ignore[call-overload]
+        labels = torch.full((points.shape[0],), -1, dtype=torch.int64, device=device)
+        sums = torch.zeros(k, points.shape[1], dtype=wide, device=device)
+        counts = torch.zeros(k, dtype=wide, device=device)
         return cls(labels, sums, counts, float(over_processes(squares)))
 
     def step(self, points: DevicePoints, centres: Tensor) -> _Step:
