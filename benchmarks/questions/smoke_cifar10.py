@@ -68,7 +68,7 @@ def measure(size: Size) -> Outcome:
         return Outcome(None, note="set CLUSTERPROBE_CIFAR10 to a folder with train.parquet and test.parquet")
     epochs = size.choose((2, 1, 1), (10, 5, 3))
     plan = Plan(
-        5000, 1000, dict(zip(("simclr", "scan", "selflabel"), epochs, strict=True)), (32, 64, 128), 256
+        5000, 1000, dict(zip(("simclr", "scan", "selflabel"), epochs, strict=True)), (16, 32, 64), 256
     )
     train, test = (
         read_split(Path(folder) / f"{name}.parquet", count)
