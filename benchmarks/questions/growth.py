@@ -1,13 +1,15 @@
 """How the cost of components, of one assignment pass and of k-means grows with rows, dimensions and clusters.
 
 Counted are seconds of all processors together, which others who use the machine disturb less than the clock.
-Each axis is varied alone; the exponents are slopes of straight lines through the logarithms.
+Each axis is varied alone; the exponents are slopes of straight lines through the logarithms. What was measured
+is kept in the folder: a run that was stopped goes on when it is given the same `--folder`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from benchmarks.harness import Outcome, Question, Size
 from benchmarks.synthetic import Features
 from clusterprobe.cluster.kmeans import KMeansModel, assign, fit_kmeans
 from clusterprobe.features.pca import fit_pca
+from clusterprobe.store.atomic import read_json, write_json
 from clusterprobe.store.rows import ArrayRows
 
 QUESTION = Question(
@@ -40,15 +43,16 @@ class Grid(NamedTuple):
 def measure(size: Size) -> Outcome:
     quick = Grid((4_000, 8_000, 16_000, 32_000), (64, 128, 256, 512), (30, 100, 300))
     rows = (25_000, 50_000, 100_000, 200_000)
-    return grow(size.choose(quick, Grid(rows, (256, 512, 1024, 2048), (100, 300, 1_000, 3_000, 10_000))))
+    standard = Grid(rows, (256, 512, 1024, 2048), (100, 300, 1_000, 3_000, 10_000))
+    return grow(size.choose(quick, standard), size.folder)
 
 
-def grow(grid: Grid) -> Outcome:
+def grow(grid: Grid, folder: Path) -> Outcome:
     """Measure along each axis and fit the exponents."""
     base = {"rows": grid.rows[0], "dims": grid.dims[0], "k": grid.k[0]}
     curves: dict[str, Any] = {}
     for axis, values in grid._asdict().items():
-        measured = [processor_seconds(**(base | {axis: value})) for value in values]
+        measured = [_measured(folder / "growth.json", base | {axis: value}) for value in values]
         works = {name: [each[name] for each in measured] for name in measured[0]}
         if axis == "k":
             del works["components"]
@@ -59,6 +63,17 @@ def grow(grid: Grid) -> Outcome:
         }
     facts = {f"exponent of {axis}": curve["exponents"] for axis, curve in curves.items()}
     return Outcome(curves["k"]["exponents"]["k-means"], facts | {"curves": curves})
+
+
+def _measured(kept: Path, sizes: dict[str, int]) -> dict[str, float]:
+    """Return the seconds at some sizes, from the file if they are there."""
+    known = read_json(kept) if kept.exists() else {}
+    name = " x ".join(map(str, sizes.values()))
+    if name not in known:
+        known[name] = processor_seconds(**sizes)
+        write_json(kept, known)
+    found: dict[str, float] = known[name]
+    return found
 
 
 def processor_seconds(rows: int, dims: int, k: int) -> dict[str, float]:

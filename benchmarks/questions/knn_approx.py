@@ -20,11 +20,13 @@ QUESTION = Question(
 )
 _K = 20
 _GROUPS = 8
+_ONE_IN = 5  # queries that are searched exactly: their cost is the same for each
 
 
 def measure(size: Size) -> Outcome:
     faiss.omp_set_num_threads(THREADS)
     unit, queries = prepared(size)
+    some = queries[::_ONE_IN]
     index = faiss.IndexFlatIP(unit.shape[1])
     index.add(unit)
     build, cells = timed(lambda: Cells(unit))
@@ -34,18 +36,19 @@ def measure(size: Size) -> Outcome:
         parts = np.array_split(queries, _GROUPS)
         return np.concatenate(list(in_order(lambda part: search_cells(unit, cells, part, _K, probes), parts)))
 
-    ours, theirs, found, _ = in_turns(search, lambda: index.search(unit[queries], _K + 1), 2)
-    recall = overlap(exact(unit, queries, _K), np.asarray(found))
+    ours, theirs, found, _ = in_turns(search, lambda: index.search(unit[some], _K + 1), 3)
+    theirs *= len(queries) / len(some)
+    recall = overlap(exact(unit, some, _K), np.asarray(found)[::_ONE_IN])
     share = len(queries) / len(unit)
     return Outcome(
         theirs / (ours + (build + tuning) * share),
         {
             "search, seconds": ours,
-            "exact search by faiss, seconds": theirs,
+            f"exact search by faiss, seconds, {_ONE_IN} times that of every {_ONE_IN}th query": theirs,
             "index of all rows, seconds": build,
             "choice of the number of cells, seconds": tuning,
             "share of both that is counted, as all rows are queries in mining": share,
-            "recall@20": recall,
+            "recall@20 of these queries": recall,
             "cells searched": f"{probes} of {cells.count}",
         },
         holds=recall >= 0.99,

@@ -77,10 +77,12 @@ def test_the_whole_stage_runs_only_when_asked(tmp_path: Path) -> None:
 
 
 def test_growth_has_exponents_and_a_figure(records: Path) -> None:
-    outcome = growth.grow(growth.Grid((500, 1000), (4, 8), (3, 6)))
+    grid = growth.Grid((500, 1000), (4, 8), (3, 6))
+    outcome = growth.grow(grid, records)
     assert outcome.facts["curves"]["rows"]["at"] == [500, 1000]
     assert set(outcome.facts["exponent of dims"]) == {"components", "assignment", "k-means"}
     assert "components" not in outcome.facts["exponent of k"]
+    assert growth.grow(grid, records).facts == outcome.facts, "what was measured is kept"
     harness.record(growth.QUESTION, outcome, Size("standard", records), 1.0, 0.0)
     results.write_results()
     assert "(growth.png)" in (records / "RESULTS.md").read_text(encoding="utf-8")
