@@ -1,8 +1,8 @@
 """How the cost of components, of one assignment pass and of k-means grows with rows, dimensions and clusters.
 
 Counted are seconds of all processors together, which others who use the machine disturb less than the clock.
-Each axis is varied alone; the exponents are slopes of straight lines through the logarithms. What was measured
-is kept in the folder: a run that was stopped goes on when it is given the same `--folder`.
+Each axis is varied alone; the exponents are slopes of straight lines through the logarithms. What was
+measured is kept in the folder: a run that was stopped goes on when it is given the same `--folder`.
 """
 
 from __future__ import annotations
