@@ -270,7 +270,8 @@ def _distance(block: Tensor, centres: Tensor, spherical: bool) -> Tensor:
     """Return the distance [n] of each row [n, D] to its own centre [n, D]."""
     if spherical:
         return (1 - (block * centres).sum(dim=1)).clamp(min=0)
-    return torch.linalg.vector_norm(block - centres, dim=1)
+    lengths: Tensor = torch.linalg.vector_norm(block - centres, dim=1)
+    return lengths
 
 
 def _given(initial: Float32, points: DevicePoints) -> Tensor:

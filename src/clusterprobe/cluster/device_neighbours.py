@@ -42,11 +42,9 @@ def _nearest(unit: Tensor, queries: Tensor, k: int) -> Tensor:
     scores[torch.arange(len(queries)), queries] = -torch.inf
     candidates = scores.topk(min(k + _MORE, len(unit) - 1), dim=1).indices.sort(dim=1).values
     together = max(_VALUES_AT_ONCE // (candidates.shape[1] * unit.shape[1]), 1)
+    parts = zip(torch.split(candidates, together), torch.split(queries, together), strict=True)
     exact = torch.cat(
-        [
-            (unit[near].double() * unit[query][:, None].double()).sum(dim=2)
-            for near, query in zip(candidates.split(together), queries.split(together), strict=True)
-        ]
+        [(unit[near].double() * unit[query][:, None].double()).sum(dim=2) for near, query in parts]
     )
     order = exact.argsort(dim=1, descending=True, stable=True)[:, :k]
     return candidates.gather(1, order)

@@ -177,7 +177,9 @@ def _features(
     """
     target = choose_device(device)
     on_gpu = target.type == "cuda"
-    network.to(target, memory_format=torch.channels_last if on_gpu else torch.preserve_format)
+    network.to(target)
+    if on_gpu:
+        network.to(memory_format=torch.channels_last)
     loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=on_gpu)
     with ExitStack() as context:
         context.enter_context(progress)
