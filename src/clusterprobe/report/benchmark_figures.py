@@ -22,7 +22,8 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.report.benchmark import METHODS, PAPER
 from clusterprobe.report.curves import SWEPT, draw_sweep
 from clusterprobe.report.our_cells import PROBE
-from clusterprobe.report.panels import drawable, heading, legend_below, panels
+from clusterprobe.report.panels import drawable, legend_below, panels
+from clusterprobe.report.point_labels import NamedPoint, label_points
 from clusterprobe.report.published import published
 from clusterprobe.report.regression import Fit, least_squares
 from clusterprobe.report.selection import DEFAULT, at_home, default_variant, sweep
@@ -31,6 +32,7 @@ from clusterprobe.report.summary import cells
 
 FITTED = "ImageNet"
 _PUBLISHED = "published"
+_HEIGHT = 4.2  # inches
 _PROTOCOLS = {"clean": "clean", "published": "as published"}
 _LEFT_OUT = ("SwAV", "SimCLRv2 (ResNet-152 3×")
 """Encoders that the fit of the paper leaves out of Figure 1a."""
@@ -144,15 +146,17 @@ def _published_cloud(x: str, y: str, left_out: tuple[str, ...]) -> _Cloud:
 
 
 def _draw_clouds(clouds: Sequence[_Cloud], across: str, up: str) -> Figure:
-    figure, axes = panels(1, 1, PAGE_WIDTH, 4.2)
+    figure, axes = panels(1, 1, PAGE_WIDTH, _HEIGHT)
     axis = axes[0, 0]
     look = looks([cloud.label for cloud in clouds if cloud.label != _PUBLISHED])
     handles: list[Artist] = []
+    points: list[NamedPoint] = []
     for cloud in clouds:
         theirs = cloud.label == _PUBLISHED
         colour = GREY if theirs else look[cloud.label].colour
         marker = "x" if theirs else look[cloud.label].marker
-        _scatter(axis, cloud, colour, marker)
+        found = _scatter(axis, cloud, colour, marker)
+        points = [*points, *found] if theirs else [*found, *points]
         fit = _line(axis, cloud, colour)
         handles.append(Line2D([], [], color=colour, marker=marker, ls="--", label=_described(cloud, fit)))
     if any(any(cloud.measured) for cloud in clouds):
@@ -161,17 +165,18 @@ def _draw_clouds(clouds: Sequence[_Cloud], across: str, up: str) -> Figure:
     axis.set_ylabel(up)
     percent_axis(axis, "x")
     percent_axis(axis, "y")
-    heading(axis, "")
+    label_points(axis, points, 0.85 * PAGE_WIDTH, 0.75 * _HEIGHT)
     legend_below(figure, handles, PAGE_WIDTH)
     return figure
 
 
-def _scatter(axis: Axes, cloud: _Cloud, colour: str, marker: str) -> None:
-    """Draw the points; hollow where x is a quoted number while others are measured."""
-    for name, x, y, measured in zip(cloud.names, cloud.x, cloud.y, cloud.measured, strict=True):
+def _scatter(axis: Axes, cloud: _Cloud, colour: str, marker: str) -> list[NamedPoint]:
+    """Draw the points and return them; hollow where x is a quoted number while others are measured."""
+    for x, y, measured in zip(cloud.x, cloud.y, cloud.measured, strict=True):
         face = "none" if any(cloud.measured) and not measured else colour
         axis.plot(x, y, marker=marker, ls="none", color=colour, mfc=face, ms=4.5)
-        axis.annotate(name, (x, y), xytext=(3, 2), textcoords="offset points", fontsize=4.5, color=colour)
+    places = zip(cloud.x, cloud.y, cloud.names, strict=True)
+    return [NamedPoint(x, y, name, colour) for x, y, name in places]
 
 
 def _line(axis: Axes, cloud: _Cloud, colour: str) -> Fit | None:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from scipy.stats import linregress
 
 from clusterprobe.report.figures import draw_figure
+from clusterprobe.report.panels import panels
+from clusterprobe.report.point_labels import NamedPoint, label_points
 from clusterprobe.report.regression import least_squares
 
 
@@ -19,8 +21,11 @@ def legend(figure: Figure) -> str:
 
 
 def points(figure: Figure) -> dict[str, tuple[float, float]]:
-    """Return what is written at points, and where."""
-    return {text.get_text(): text.xy for text in figure.axes[0].texts}  # type: ignore[attr-defined]
+    """Return what is written at points, and where; of equal names the first, as ours come first."""
+    found: dict[str, tuple[float, float]] = {}
+    for text in figure.axes[0].texts:
+        found.setdefault(text.get_text(), text.xy)  # type: ignore[attr-defined]
+    return found
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=20))
@@ -65,6 +70,20 @@ def test_a_measured_linear_accuracy_takes_the_place_of_a_quoted_one(benchmark_re
     figure = draw_figure("kmeans-figure-1a", quoted)
     assert points(figure)["InfoMin (ResNet-50)"][0] == pytest.approx(0.73)
     assert "measured" not in legend(figure)
+
+
+def test_names_stand_where_there_is_room() -> None:
+    figure, axes = panels(1, 1, 4.0, 3.0)
+    axes[0, 0].set(xlim=(0, 1), ylim=(0, 1))
+    apart = [NamedPoint(0.2 * n, 0.2 * n, f"encoder {n}", "k") for n in range(1, 5)]
+    crowd = [NamedPoint(0.5, 0.9 + 0.0001 * n, f"twin {n}", "k") for n in range(30)]
+    written = label_points(axes[0, 0], [*apart, *crowd], 3.4, 2.4)
+    assert written[:4] == [point.name for point in apart]
+    assert 1 <= len(written) - 4 < 30
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes[0, 0].texts]
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:number])
 
 
 @pytest.mark.parametrize(("name", "count"), [("kmeans-figure-2a", 8), ("kmeans-figure-2b", 9)])
