@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from benchmark import FEW, TINY, check_tables, fewer
 from layouts import LAYOUTS, write_checkpoint
 from project import REPOSITORY, Project
 
@@ -25,36 +26,6 @@ EMBEDDED = {"config.yaml", "digits-all.yaml", "digits-attribution.yaml"}
 
 FAST = {"imagenet-50"}
 """Experiments that run in every test; the others are slow."""
-
-BENCHMARK = ["swav", "simclr-v2-resnet-152-sk", "supervised-resnet-152", "dino-resnet-50"]
-FEW = {"imagenet": BENCHMARK, "objectnet": BENCHMARK}
-"""Of experiments with dozens of encoders the ones that are run."""
-
-PART = {"class_limit": 40, "published_as": "ImageNet", "shards": 1}
-TINY: dict[str, dict[str, dict[str, Any]]] = {
-    "imagenet": {
-        "imagenet": PART,
-        "objectnet": {
-            "expected": None,
-            "published_as": "ObjectNet (113 ImageNet-overlap classes)",
-            "shards": 1,
-        },
-        **{f"imagenet-{kind}": {"expected": None} for kind in ("v2", "r", "a", "sketch")},
-        "imagenet-real": {},
-    },
-    "objectnet": {
-        "objectnet": {
-            "from": "objectnet-fitted",
-            "expected": None,
-            "published_as": "ObjectNet (313 classes)",
-        }
-    },
-    "imagenet-attribution": {"imagenet": {"shards": 1}, "objectnet": {"expected": None, "shards": 1}},
-    "imagenet-sample": {
-        "sample": {"from": "imagenet", "class_limit": 20, "limit": {"train": 40, "test": 20}, "shards": 1}
-    },
-}
-"""What else replaces published sets where their size is looked at, or clusters would outnumber images."""
 
 pytestmark = pytest.mark.timeout(3600)  # a hundred jobs, maybe on a busy machine
 
@@ -92,9 +63,7 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
         values["encoders"] = {name: values["encoders"][name] for name in FEW[config.name]}
     for group in values["clusterings"]:
         group.pop("seeds", None)
-        group |= {"factors": [each for each in group["factors"] if each <= 2]} if "factors" in group else {}
-        if network is not None and any("dims" in reducer for reducer in group.get("reducers", ())):
-            group["reducers"] = [{"dims": 2}, {"dims": 6}]  # fewer than the small network has
+        group |= fewer(group) if network is not None else {}
     for probe in values.get("probes", []):
         if network is not None and probe.get("output", "").startswith("layer:"):
             probe["output"] = "layer:2"  # one that the small network has
@@ -167,27 +136,6 @@ def run_through(config: Config, folder: Path, data: dict[str, str], datasets: An
     found = results[["method", "variant"]].dropna().drop_duplicates()
     assert asked <= set(found.itertuples(index=False, name=None))
     assert (project.folder / f"reports/{name}/report.html").exists()
-
-
-def check_tables(folder: Path, name: str) -> None:
-    """Tables of the benchmark are filled: no column is all dashes, encoders that ran have clean numbers."""
-    for path in folder.glob("kmeans-table-[234].csv"):
-        table = pd.read_csv(path)
-        columns = [column for column in table if column not in ("group", "missing", "encoder")]
-        columns = [column for column in columns if not column.endswith("_std")]
-        assert table[columns].notna().any().all(), path
-        ours = table[table["acc"].notna()]
-        assert len(ours) >= (4 if name in FEW else 3), path
-        assert ours["chance_acc"].notna().all()
-        published = [column for column in table if column.startswith("published_") and "linear" not in column]
-        assert bool(published) == (name in FEW)
-    if name == "objectnet":
-        assert (
-            pd.read_csv(folder / "kmeans-table-4.csv")[["recall_shared", "recall_unshared"]]
-            .notna()
-            .any()
-            .all()
-        )
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def _scope(
 ) -> _Scope:
     """Return our rows for a table: on the paper's data sets, or else on the first that was fitted."""
     rows = clusterings(results)
-    rows = rows[rows["method"].isin(METHODS) & rows["dims"].isna()]
+    rows = rows[rows["method"].isin(METHODS)]
     same = recipe.fitted == recipe.scored
     rows = rows[(rows["dataset"] == rows["fit_dataset"]) == same]
     called = rows[["fit_dataset", "dataset"]].map(lambda ours: published_as.get(str(ours)))
