@@ -79,6 +79,14 @@ def test_every_table_renders_filled(name: str, benchmark_results: pd.DataFrame) 
     assert all(each.reason for row in table.rows for each in row.cells if each.empty)
 
 
+@pytest.mark.parametrize("name", KMEANS_TABLES)
+def test_all_components_are_a_number_in_real_results(name: str, benchmark_results: pd.DataFrame) -> None:
+    """Behind a PCA `dims` is the width of the features: tables are the same as without a number."""
+    counted = benchmark_results.assign(dims=benchmark_results["dims"].fillna(2048))
+    counted.attrs = benchmark_results.attrs
+    assert render(built(name, counted)) == render(built(name, benchmark_results))
+
+
 def test_published_numbers_stand_beside_runs_of_their_protocol(benchmark_results: pd.DataFrame) -> None:
     table = built("kmeans-table-2", benchmark_results)
     headers = [column.header for column in table.columns]
