@@ -17,32 +17,30 @@ def test_raw_transfer_features_are_what_makes_transfer_collapse(tmp_path: Path) 
     """Clean, transfer holds; as published, or with this deviation alone, it does not."""
     values = read_yaml(REPOSITORY / "config" / "digits-attribution.yaml")
     values["encoders"] = {"pixels": values["encoders"]["pixels"]}
-    groups = [group for group in values["clusterings"] if "pixels" in group["encoders"]]
-    values["clusterings"] = [group | {"encoders": ["pixels"]} for group in groups]
+    values["clusterings"] = [
+        {"method": "kmeans"},
+        {"method": "kmeans", "protocol": "published", "deviations": ["raw-transfer-features"]},
+        {"method": "kmeans", "protocol": "published", "deviations": ["scrambled-labels"]},
+        {"method": "kmeans", "protocol": "published"},
+    ]
     project = Project.create(tmp_path / "project")
-    project.run("--configfile", project.configure(values | {"seeds": 2}, "digits-attribution"))
-    folder = project.folder / "reports/digits-attribution"
-    results = pd.read_parquet(folder / "results.parquet")
-    chosen = (results["method"] == "kmeans") & (results["dataset"] == "digits-shifted")
-    scores = results[chosen].pivot_table(index=["protocol", "variant"], columns="metric", values="value")
-    clean, raw = scores.loc[("clean", "default")], scores.loc[("published", "raw-transfer-features")]
-    together = scores.loc[("published", "default")]
-    for collapsed in (raw, together):
+    written = project.configure(values | {"seeds": 2}, "digits-attribution")
+    made = "reports/digits-attribution/tables/attribution.csv"
+    project.run("--configfile", written, "--", made)
+    results = pd.read_parquet(project.folder / "reports/digits-attribution/results.parquet")
+    means = results.groupby(["dataset", "split", "protocol", "variant", "metric"])["value"].mean()
+    away = means["digits-shifted", "test"].unstack("metric")
+    clean, raw = away.loc[("clean", "default")], away.loc[("published", "raw-transfer-features")]
+    for collapsed in (raw, away.loc[("published", "default")]):
         assert collapsed["acc"] < collapsed["chance_acc"] + 0.1
         assert collapsed["clusters_used"] < 9
         assert collapsed["largest_share"] > 0.35
     assert clean["acc"] > 0.45
     assert clean["clusters_used"] == 10
-    for variant in ("off-centre-crop", "empty-columns"):
-        assert scores.loc[("published", variant)]["acc"] > clean["acc"] - 0.15
-    labels_alone = scores.loc[("published", "scrambled-labels")]
-    assert labels_alone["acc"] < clean["acc"] - 0.2
-    home = results[
-        (results["method"] == "kmeans") & (results["dataset"] == "digits") & (results["metric"] == "acc")
-    ]
-    at_home = home[home["split"] == "test"].groupby(["protocol", "variant"])["value"].mean()
-    assert at_home["published", "raw-transfer-features"] == at_home["clean", "default"]
-    assert at_home["published", "scrambled-labels"] == pytest.approx(at_home["clean", "default"])
-    table = pd.read_csv(folder / "tables" / "attribution.csv")
-    assert len(table) == 2 * len(scores)
-    assert (folder / "figures" / "acc-by-epoch.png").exists()
+    renamed = away.loc[("published", "scrambled-labels")]
+    assert renamed["acc"] < clean["acc"] - 0.2
+    assert renamed["clusters_used"] == clean["clusters_used"]
+    home = means["digits", "test"].unstack("metric")["acc"]
+    assert home["published", "raw-transfer-features"] == home["clean", "default"]
+    assert home["published", "scrambled-labels"] == pytest.approx(home["clean", "default"])
+    assert len(pd.read_csv(project.folder / made)) == 2 * 4

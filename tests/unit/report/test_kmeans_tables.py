@@ -55,7 +55,11 @@ def test_every_row_stands_for_an_encoder_of_the_catalogue() -> None:
 
 @pytest.mark.parametrize(
     ("experiment", "names"),
-    [("imagenet", ["kmeans-table-2", "kmeans-table-3"]), ("objectnet", ["kmeans-table-4"])],
+    [
+        ("imagenet", ["kmeans-table-2", "kmeans-table-3"]),
+        ("imagenet-published", ["kmeans-table-2", "kmeans-table-3"]),
+        ("objectnet", ["kmeans-table-4"]),
+    ],
 )
 def test_the_experiments_have_every_row_of_their_tables(experiment: str, names: list[str]) -> None:
     catalogue = read_yaml(Path("config/encoders.yaml"))
