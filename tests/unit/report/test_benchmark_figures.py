@@ -57,6 +57,14 @@ def test_published_fits_come_out_of_the_published_points(benchmark_results: pd.D
     )
 
 
+@pytest.mark.parametrize("name", ["kmeans-figure-1a", "kmeans-figure-1b"])
+def test_on_another_set_there_are_no_published_points(name: str, benchmark_results: pd.DataFrame) -> None:
+    benchmark_results.attrs["published_as"] = {}
+    words = legend(draw_figure(name, benchmark_results))
+    assert "; published: " not in f"; {words}"
+    assert "clean: slope" in words
+
+
 def test_a_measured_linear_accuracy_takes_the_place_of_a_quoted_one(benchmark_results: pd.DataFrame) -> None:
     figure = draw_figure("kmeans-figure-1a", benchmark_results)
     found = points(figure)
