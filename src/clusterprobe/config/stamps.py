@@ -27,7 +27,8 @@ def location_stamp(dataset: Dataset) -> str:
     """
     if isinstance(dataset, FolderDataset):
         roots = [dataset.path] if dataset.path else sorted((dataset.splits or {}).values())
-        only = None if dataset.classes is None else frozenset(dataset.classes)
+        named = dataset.classes is not None and dataset.numbered_classes is None  # or folders are numbers
+        only = frozenset(dataset.classes or ()) if named else None
         lists = [] if dataset.label_lists is None else [_file(Path(dataset.label_lists))]
         return identity("folder", [_folder(Path(root), only) for root in roots] + lists)
     if isinstance(dataset, ObjectNetDataset):

@@ -79,3 +79,11 @@ def test_pascal_voc_is_its_pictures_and_its_lists(tmp_path: Path) -> None:
         before = location_stamp(dataset)
         os.utime(tmp_path / changed, (1, 1))
         assert location_stamp(dataset) != before
+
+
+def test_classes_whose_folders_are_numbers_hide_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    dataset = FolderDataset(kind="folder", path=str(tmp_path), numbered_classes=["cat"], classes=["cat"])
+    before = location_stamp(dataset)
+    os.utime(tmp_path / "0", (1, 1))
+    assert location_stamp(dataset) != before
