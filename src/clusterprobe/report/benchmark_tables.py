@@ -174,7 +174,7 @@ def _ours(entry: Entry, protocol: str, scope: _Scope) -> tuple[dict[str, Any], s
             f"several runs fit the row {entry.published or names[0]!r} under the protocol {protocol!r}, they "
             f"differ in {differ}: give all but one of them another variant"
         )
-    summary = summarise(rows, CELL)
+    summary = summarise(rows, ("method",))
     return {str(row["metric"]): row for row in summary.to_dict("records")}, "the images carry no labels"
 
 
@@ -235,7 +235,7 @@ def _linear_cells(
     for column in columns:
         if column.metric == PROBE:
             rows = scope.probes[scope.probes["encoder"].isin(list(names[:1]))]
-            values = {str(row["metric"]): row for row in summarise(rows, CELL).to_dict("records")}
+            values = {str(row["metric"]): row for row in summarise(rows, ("method",)).to_dict("records")}
             waits = "waits for a linear probe on these features"
             yield _ours_cell(PROBE, values, waits if names else _QUOTED)
         elif entry.published is not None:
