@@ -65,7 +65,7 @@ def table(project: Project, name: str) -> pd.DataFrame:
 
 def test_both_branches_come_from_one_training(project: Project) -> None:
     assert len(project.found("data/encoders/*/heads.safetensors")) == 2
-    assert len(project.found("data/features/*/tail/train/*.npy")) == 3
+    assert len(project.found("data/features/*/tail-*/train/*.npy")) == 3
 
 
 def test_the_train_split_has_a_long_tail_and_classes_count_the_same(project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.panels import heading, key, legend_below, panels
@@ -34,6 +35,7 @@ def similarities(histograms: pd.DataFrame) -> Figure:
             axis.plot(middles, bins["share"], color=look[str(encoder)].colour, linestyle=line, lw=1.1)
         heading(axis, str(dataset))
         axis.set_xlabel("cosine of two images")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         percent_axis(axis, "y")
     axes[0, 0].set_ylabel("share of the pairs (%)")
     lines = [Line2D([], [], color=INK, linestyle="-", label=kinds[0])]
