@@ -1,4 +1,4 @@
-"""What a billion images would cost, from the rates that the question `growth` measured.
+"""What a billion images would cost, from rates that are measured here within a minute.
 
 python -m benchmarks.plan [--images 1000000000] [--dims 2048] [--branches 1000] prints a table.
 """
@@ -6,15 +6,19 @@ python -m benchmarks.plan [--images 1000000000] [--dims 2048] [--branches 1000] 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from benchmarks.harness import RECORDS
-from clusterprobe.store.atomic import read_json
+from benchmarks.questions.growth import processor
+from benchmarks.synthetic import Features
+from clusterprobe.cluster.kmeans import KMeansModel, assign
+from clusterprobe.features.pca import fit_pca
+from clusterprobe.store.rows import ArrayRows
 
 SHARD_BYTES = 2**29
 SAMPLE_ROWS_PER_CLUSTER = 10_000
 PASSES = 10
 _HOUR = 3600.0
+_ROWS = 8192
 
 
 class Job(NamedTuple):
@@ -33,13 +37,15 @@ class Rates(NamedTuple):
     components: float
 
 
-def rates(curves: dict[str, Any]) -> Rates:
-    """Return the rates at the largest K and at the largest D; other axes then stand at their first size."""
-    of_k, of_dims = curves["k"], curves["dims"]
-    rows, dims = curves["rows"]["at"][0], of_dims["at"][0]
-    assignment = 2.0 * rows * dims * of_k["at"][-1] / of_k["seconds"]["assignment"][-1]
-    components = 1.0 * rows * of_dims["at"][-1] ** 2 / of_dims["seconds"]["components"][-1]
-    return Rates(assignment, components)
+def rates(dims: int, branches: int) -> Rates:
+    """Measure both, in seconds of processors; of components without what does not depend on the rows."""
+    rows = ArrayRows(Features(2 * _ROWS, dims).array()[0], "synthetic")
+    half = ArrayRows(rows.values[:_ROWS], "synthetic")
+    centres = rows.values[:: max(2 * _ROWS // branches, 1)][:branches]
+    model = KMeansModel(centres, 0.0, 0, "synthetic", spherical=False)
+    assignment = processor(lambda: assign(half, model))
+    components = processor(lambda: fit_pca(rows)) - processor(lambda: fit_pca(half))
+    return Rates(2.0 * _ROWS * dims * len(centres) / assignment, float(_ROWS) * dims**2 / components)
 
 
 def plan(images: int, dims: int, branches: int, found: Rates) -> list[Job]:
@@ -80,9 +86,7 @@ def main() -> None:
     parser.add_argument("--dims", type=int, default=2048)
     parser.add_argument("--branches", type=int, default=1000)
     asked = parser.parse_args()
-    records = [RECORDS / size / "growth.json" for size in ("standard", "quick")]
-    curves = read_json(next(path for path in records if path.exists()))["facts"]["curves"]
-    found = rates(curves)
+    found = rates(asked.dims, asked.branches)
     print(f"one core: {found.assignment / 1e9:.3g} GFLOP/s of assignment, "
           f"{found.components / 1e9:.3g} of components\n")  # fmt: skip
     print(table(plan(asked.images, asked.dims, asked.branches, found)))

@@ -26,7 +26,7 @@ QUESTION = Question(
     "growth of cost: rows 25,000 x 1, 2, 4, 8; dimensions 256 to 2048; K 100 to 10,000",
     "itself at the smallest size, K: exponent of k-means",
     None,
-    quick="growth of cost: rows 4,000 x 1, 2, 4, 8; dimensions 64 to 512; K 30 to 300",
+    quick="growth of cost: rows 10,000 x 1, 2, 4; dimensions 256 to 1024; K 100 to 3,000",
 )
 _FULL_PASSES = 3
 _SHORT = 3.0  # seconds
@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 def measure(size: Size) -> Outcome:
-    quick = Grid((4_000, 8_000, 16_000, 32_000), (64, 128, 256, 512), (30, 100, 300))
+    quick = Grid((10_000, 20_000, 40_000), (256, 512, 1024), (100, 300, 1_000, 3_000))
     rows = (25_000, 50_000, 100_000, 200_000)
     standard = Grid(rows, (256, 512, 1024, 2048), (100, 300, 1_000, 3_000, 10_000))
     return grow(size.choose(quick, standard), size.folder)
@@ -86,7 +86,7 @@ def processor_seconds(rows: int, dims: int, k: int) -> dict[str, float]:
         "assignment": lambda: assign(given, model),
         "k-means": lambda: fit_kmeans(given, k, 0, max_iterations=_FULL_PASSES),
     }
-    return {name: _processor(work) for name, work in works.items()}
+    return {name: processor(work) for name, work in works.items()}
 
 
 def exponent(values: tuple[int, ...], seconds: list[float]) -> float:
@@ -94,7 +94,7 @@ def exponent(values: tuple[int, ...], seconds: list[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
 
 
-def _processor(work: Callable[[], object]) -> float:
+def processor(work: Callable[[], object]) -> float:
     """Return the seconds that some work takes, of short work the least of a few times."""
     seconds: list[float] = []
     while len(seconds) < 3 and sum(seconds) < _SHORT:

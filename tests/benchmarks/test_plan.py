@@ -6,17 +6,10 @@ import pytest
 
 from benchmarks.plan import PASSES, Rates, plan, rates, table
 
-CURVES = {
-    "k": {"at": [10, 100], "seconds": {"assignment": [1.0, 4.0]}},
-    "rows": {"at": [1000, 2000]},
-    "dims": {"at": [8, 32], "seconds": {"components": [1.0, 2.0]}},
-}
 
-
-def test_rates_are_those_of_the_largest_sizes() -> None:
-    found = rates(CURVES)
-    assert found.assignment == pytest.approx(2 * 1000 * 8 * 100 / 4)
-    assert found.components == pytest.approx(1000 * 32**2 / 2)
+def test_rates_are_measured() -> None:
+    found = rates(32, 20)
+    assert 1e7 < found.assignment < 1e13
 
 
 def test_every_image_is_read_once_per_level() -> None:
