@@ -11,5 +11,7 @@ with job(snakemake):
     rows = FeatureMatrix.open([Path(shard) for shard in snakemake.input])
     if snakemake.resources.device == "cuda":
         # by name: on arrays no torch is loaded, and its code does not count
-        fit_pca = import_module("clusterprobe.features.device_pca").fit_pca
-    save_pca(Path(snakemake.output[0]), fit_pca(rows))
+        pca = import_module("clusterprobe.features.device_pca").fit_pca(rows, "cuda")
+    else:
+        pca = fit_pca(rows)
+    save_pca(Path(snakemake.output[0]), pca)
