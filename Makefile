@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Every job imports its libraries: without compiled bytecode each import would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-all bench test test-all lint format docs paper report lock ci-deps clean
+.PHONY: help install demo demo-all cluster bench test test-all lint format docs paper report lock ci-deps clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ demo: install  ## the default experiment: reports/digits/report.html
 
 demo-all: install  ## every method on the digits at full length: reports/digits-all/report.html
 	$(SNAKEMAKE) --configfile config/digits-all.yaml
+
+cluster: install  ## a folder of pictures: make cluster IMAGES=path/to/images K=20 [OUT=folder]
+	$(BIN)/clusterprobe cluster "$(IMAGES)" --k $(or $(K),auto) --cores $(CORES) $(if $(OUT),--out "$(OUT)")
 
 report: install  ## the HTML report of the default experiment once more
 	$(BIN)/snakemake --report reports/digits/.report.html --workflow-profile none

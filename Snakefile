@@ -19,6 +19,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/clusters.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/pictures.smk"
 
 
 report: "workflow/report/workflow.rst"

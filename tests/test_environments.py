@@ -31,6 +31,9 @@ FAMILIES = {
         "draw_filters",
         "draw_neighbours",
         "draw_clusters",
+        "draw_thumbnails",
+        "arrange_pictures",
+        "build_picture_gallery",
     },
     "clustering": {
         "fit_pca",
@@ -42,6 +45,7 @@ FAMILIES = {
         "score_clusterings",
         "score_passes",
         "collect_results",
+        "choose_clusters",
     },
     "report": {"make_table", "draw_figure", "write_overview", "compile_paper"},
 }

@@ -26,6 +26,7 @@ ROOMS = (
     "runs",
     "evaluate",
     "report",
+    "commands",
 )
 FACES = {"cli", "api"}
 """Modules that stand before all rooms: they may import every room, no room may import them."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from clusterprobe.config.errors import UserError
 
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"clusterprobe: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("clusterprobe: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader has seen enough (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -38,7 +42,82 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("name", help="name in the catalogue")
     checking.add_argument("--path", help="a file that you got by hand, in place of the download")
     checking.set_defaults(run=_check_encoder)
+    _add_cluster(commands)
+    assigning = commands.add_parser("assign", help="the clusters of new pictures by a model of `cluster`")
+    assigning.add_argument("model", type=Path, help="the folder `model` of a result")
+    assigning.add_argument("pictures", type=Path, help="a folder of pictures")
+    assigning.add_argument("--out", type=Path, help="CSV file; default: assignments-NAME.csv")
+    assigning.set_defaults(run=_assign)
+    cutting = commands.add_parser("cut", help="a result at another level of its hierarchy")
+    cutting.add_argument("result", type=Path, help="the folder of a result")
+    cutting.add_argument("--k", type=int, required=True, help="number of clusters")
+    cutting.add_argument("--out", type=Path, help="CSV file; default: assignments-kK.csv in the result")
+    cutting.set_defaults(run=_cut)
     return parser
+
+
+def _add_cluster(commands: Any) -> None:
+    parser = commands.add_parser("cluster", help="cluster a folder of pictures")
+    parser.add_argument("pictures", type=Path, help="a folder of pictures, at any depth; it is never changed")
+    parser.add_argument("--out", type=Path, help="where everything goes; default: ./clusterprobe-NAME")
+    parser.add_argument(
+        "--k", type=_clusters, default="auto", help="number of clusters, or auto (the default)"
+    )
+    parser.add_argument(
+        "--method",
+        default="kmeans",
+        choices=("kmeans", "spherical-kmeans", "scan", "temi", "turtle"),
+        help="default: kmeans; the last three train heads and need --k",
+    )
+    parser.add_argument(
+        "--encoder",
+        default="auto",
+        help="auto, simclr (trained on them), pixels, a name of `encoders list`, or a checkpoint file",
+    )
+    parser.add_argument("--checkpoint", type=Path, help="a file that you have, in place of the download")
+    parser.add_argument("--architecture", help="network of a checkpoint file, e.g. torchvision:resnet50")
+    parser.add_argument("--size", type=int, default=224, help="side of its input in pixels; default: 224")
+    parser.add_argument(
+        "--epochs", type=int, help="passes of a training on the pictures; default: by their number"
+    )
+    parser.add_argument("--merge-from", type=int, help="find so many clusters first and merge them into --k")
+    parser.add_argument(
+        "--tree", choices=("links", "copies"), help="a folder for each cluster with its pictures"
+    )
+    parser.add_argument("--cores", type=int, default=0, help="default: all")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it may take")
+    parser.add_argument("more", nargs="*", help="after `--`: options of snakemake, e.g. -- --profile slurm")
+    parser.set_defaults(run=_cluster)
+
+
+def _clusters(value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdigit() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is neither auto nor a number from 1 on")
+    return int(value)
+
+
+def _cluster(options: argparse.Namespace) -> int:
+    from clusterprobe.commands.cluster import Wishes, cluster
+
+    wishes = {name: value for name, value in vars(options).items() if name != "run"}
+    cluster(Wishes(**wishes | {"more": tuple(options.more)}))
+    return 0
+
+
+def _assign(options: argparse.Namespace) -> int:
+    from clusterprobe.commands.apply import assign
+
+    assign(options.model, options.pictures, options.out)
+    return 0
+
+
+def _cut(options: argparse.Namespace) -> int:
+    from clusterprobe.commands.apply import cut
+
+    cut(options.result, options.k, options.out)
+    return 0
 
 
 def _list_encoders(options: argparse.Namespace) -> int:

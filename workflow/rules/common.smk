@@ -9,14 +9,19 @@ from snakemake.exceptions import WorkflowError
 from clusterprobe.config import loading, paths
 from clusterprobe.config.datasets import indexing_definition
 from clusterprobe.config.errors import UserError
+from clusterprobe.config.picture_cells import check_pictures
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.stamps import location_stamp
 from clusterprobe.config.targets import report_targets
 from clusterprobe.store.devices import visible_devices
 from clusterprobe.store.digests import code_digest
 
+# The workflow may lie elsewhere than the folder of a run (`--directory`): what it brings along is found beside it.
+HOME = Path() if Path("workflow").is_dir() else Path(workflow.basedir)
+
 try:
-    PLAN = make_plan(loading.load_config(config, Path("config")))
+    PLAN = make_plan(loading.load_config(config, HOME / "config"))
+    check_pictures(PLAN)
 except UserError as error:
     raise WorkflowError(f"the configuration does not hold together:\n{error}")
 
@@ -77,7 +82,8 @@ def build_report():
     partial = target.with_name(".report.html")
     target.unlink(missing_ok=True)
     configuration = [f"--configfile={path}" for path in workflow.overwrite_configfiles]
-    command = [sys.executable, "-m", "snakemake", "--report", str(partial), "--nolock", *configuration]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
+    command += ["--report", str(partial), "--nolock", *configuration]
     done = subprocess.run([*command, "--workflow-profile", "none"], capture_output=True, text=True)
     if done.returncode:
         partial.unlink(missing_ok=True)

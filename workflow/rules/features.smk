@@ -24,6 +24,13 @@ def extracted_views(wildcards):
     return asdict(views) if views else None
 
 
+def seen_features(wildcards):
+    """Where the features of a set that grows are kept from one extraction to the next."""
+    if not PLAN.datasets[wildcards.dataset].growing:
+        return None
+    return "data/features/{features}/{dataset}/{split}.seen".format(**wildcards)
+
+
 def feature_shards(wildcards):
     dataset, split = split_of(wildcards)
     return paths.shards(PLAN.features[wildcards.features], dataset, split)
@@ -58,6 +65,7 @@ rule extract_features:
         batch_size=lambda w: PLAN.features[w.features].batch_size,
         cut=lambda w: PLAN.features[w.features].cut(w.split),
         views=extracted_views,
+        seen=seen_features,
         code=digest("extract_features.py"),
     script:
         "../scripts/extract_features.py"

@@ -19,7 +19,7 @@ DEFAULT_RUNS = [cells.shown_run(PLAN, run) for run in targets.default_runs(PLAN)
 
 def caption(kind, name):
     """The caption of a table, figure, gallery or page: one .rst file each."""
-    return Path(f"workflow/report/{kind}-{name}.rst").read_text(encoding="utf-8")
+    return (HOME / f"workflow/report/{kind}-{name}.rst").read_text(encoding="utf-8")
 
 
 def figure_runs(wildcards):

@@ -5,9 +5,11 @@ from clusterprobe.config import cells
 
 
 def training_input(wildcards):
+    """What a training reads; of a set that grows no new picture starts it again, nor does a moved one."""
     encoder = PLAN.encoders[wildcards.encoder]
-    locations = cells.training_locations(encoder)
-    return cells.training_inputs(encoder) | {name: ancient(path) for name, path in locations.items()}
+    files, locations = cells.training_inputs(encoder), cells.training_locations(encoder)
+    settled = {name: files[name] for name in files if name != "start" and encoder.trained_on.growing}
+    return files | {name: ancient(path) for name, path in (settled | locations).items()}
 
 
 def training_definition(wildcards):

@@ -7,7 +7,7 @@ from clusterprobe.features.views import AugmentedViews
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
-    views = snakemake.params.views
+    views, seen = snakemake.params.views, snakemake.params.seen
     extract_shard(
         Path(snakemake.input.record).parent,
         snakemake.params.output,
@@ -24,4 +24,5 @@ with job(snakemake):
         workers=snakemake.resources.workers,
         device=snakemake.resources.device,
         views=AugmentedViews(**views) if views else None,
+        seen=(Path(seen), snakemake.params.code) if seen else None,
     )

@@ -9,5 +9,8 @@ with job(snakemake):
     definition = dict(snakemake.params.definition)
     if definition["kind"] == "shifted":
         definition["splits"] = {"test": snakemake.input[0]}
-    indexed = index_dataset(definition, snakemake.wildcards.dataset, [snakemake.wildcards.split])
-    write_split(Path(snakemake.output.manifest).parent, indexed, snakemake.wildcards.split)
+    split, seen = snakemake.wildcards.split, None
+    if definition.pop("growing", False):
+        seen = Path(snakemake.output.manifest).with_suffix(".seen.parquet")
+    indexed = index_dataset(definition, snakemake.wildcards.dataset, [split], seen)
+    write_split(Path(snakemake.output.manifest).parent, indexed, split)

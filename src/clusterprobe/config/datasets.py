@@ -182,10 +182,23 @@ class FolderDataset(_Located):
         "ends in the number n + 1. They replace the labels of the folders; an image may have several or none",
     )
 
+    label_file: str | None = Field(
+        None,
+        description="CSV file with the columns path (relative to the root) and label, in place of "
+        "sub-folders; pictures that it does not name have no label",
+    )
+    growing: bool = Field(
+        False,
+        description="pictures come and go: every file at any depth is watched, what was worked out for a "
+        "picture is kept by its hash, and a network that was trained on the others stays as it is",
+    )
+
     @model_validator(mode="after")
     def _numbers_have_names(self) -> FolderDataset:
         if self.label_lists is not None and self.numbered_classes is None:
             raise ValueError("`label_lists` needs `numbered_classes`")
+        if self.label_lists is not None and self.label_file is not None:
+            raise ValueError("give either `label_lists` or `label_file`")
         return self
 
     @model_validator(mode="after")
@@ -329,8 +342,11 @@ NOT_IDENTITY = {
     "imbalance",
     "lists",
     "expected",
+    "growing",
+    "label_file",
 }
 _LATER = {"imbalance", "lists", "class_limit", "numbered_classes", "label_lists", "expected"}
+_LATER |= {"growing", "label_file"}
 """Keys that came when there were ids: where they are not given, ids and definitions are as they were."""
 
 
@@ -357,4 +373,5 @@ def indexing_definition(dataset: Dataset) -> dict[str, Any]:
 
 def _given(dataset: Dataset, excluded: set[str]) -> dict[str, Any]:
     fields = dataset.model_dump(mode="json", exclude=excluded)
-    return {key: value for key, value in fields.items() if value is not None or key not in _LATER}
+    absent = {key for key in _LATER & fields.keys() if fields[key] is None or fields[key] is False}
+    return {key: value for key, value in fields.items() if key not in absent}

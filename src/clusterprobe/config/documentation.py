@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from clusterprobe.config import datasets, deviations, encoders, model, probes, publications
+from clusterprobe.config import datasets, deviations, encoders, model, pictures, probes, publications
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PAGE = Path("config/README.md")
@@ -46,6 +46,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("criteria", probes.Criteria),
     ("neighbours", model.Neighbours),
     ("report", model.Report),
+    ("pictures", pictures.Pictures),
     ("compute", model.Compute),
 )
 

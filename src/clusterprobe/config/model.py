@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from clusterprobe.config.datasets import Dataset, Strict
 from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import Encoder
+from clusterprobe.config.pictures import Pictures
 from clusterprobe.config.probes import Criteria, Probe
 
 Method = Literal[
@@ -21,6 +22,8 @@ Method = Literal[
     "relabelled",
     "mmdc",
     "deepcluster",
+    "temi",
+    "turtle",
     "linear",
 ]
 KMEANS_METHODS = ("kmeans", "minibatch-kmeans", "spherical-kmeans")
@@ -31,6 +34,8 @@ HEAD_METHODS = {
     "relabelled": "relabelled",
     "mmdc": "mmdc",
     "deepcluster": "deepcluster",
+    "temi": "temi",
+    "turtle": "turtle",
     "linear": "supervised",
 }
 """Methods that read the head of a trained network, and the objective that it is trained by.
@@ -234,6 +239,9 @@ class Config(Strict):
     criteria: Criteria | None = Field(None, description="choosing without labels; null: no criteria")
     neighbours: Neighbours = Field(default_factory=Neighbours, description="neighbour mining")
     report: Report = Field(default_factory=Report, description="what is made of it")
+    pictures: Pictures | None = Field(
+        None, description="table, gallery and model of a folder of pictures; null: none"
+    )
     compute: Compute = Field(default_factory=Compute, description="resources of jobs")
 
     @field_validator("datasets", "encoders")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterprobe.config.datasets import Dataset
+from clusterprobe.config.datasets import Dataset, FolderDataset
 from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import Encoder
 from clusterprobe.config.identity import identity
@@ -24,6 +24,11 @@ class PlannedDataset:
     def splits(self) -> tuple[str, ...]:
         """The splits that indexing yields."""
         return self.definition.split_names
+
+    @property
+    def growing(self) -> bool:
+        """Whether pictures come and go, and what is known of a picture is kept."""
+        return isinstance(self.definition, FolderDataset) and self.definition.growing
 
     @property
     def evaluation_split(self) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,17 @@ def location_stamp(dataset: Dataset) -> str:
     For a folder it covers the modification times of the root and of the folders in it, for parquet files
     and archives their sizes and modification times: nothing is listed or read, so that large sets cost
     nothing. A picture that is overwritten in place is found later, by its hash. Of folders only those of the
-    `classes` count, if the definition names any.
+    `classes` count, if the definition names any. Of a `growing` folder every file at any depth counts, with
+    its size and modification time.
     """
+    if isinstance(dataset, FolderDataset) and dataset.growing:
+        roots = [dataset.path] if dataset.path else sorted((dataset.splits or {}).values())
+        return identity("files", [*(_every_file(Path(root)) for root in roots), *_label_files(dataset)])
     if isinstance(dataset, FolderDataset):
         roots = [dataset.path] if dataset.path else sorted((dataset.splits or {}).values())
         named = dataset.classes is not None and dataset.numbered_classes is None  # or folders are numbers
         only = frozenset(dataset.classes or ()) if named else None
-        lists = [] if dataset.label_lists is None else [_file(Path(dataset.label_lists))]
-        return identity("folder", [_folder(Path(root), only) for root in roots] + lists)
+        return identity("folder", [_folder(Path(root), only) for root in roots] + _label_files(dataset))
     if isinstance(dataset, ObjectNetDataset):
         root = Path(dataset.root)
         return identity("objectnet", [_folder(root / "images", None), _files(root / "mappings")])
@@ -79,3 +84,29 @@ def _file(path: Path) -> list[Any]:
         return ["missing"]
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def _label_files(dataset: FolderDataset) -> list[Any]:
+    given = [name for name in (dataset.label_lists, dataset.label_file) if name is not None]
+    return [_file(Path(name).expanduser()) for name in given]
+
+
+def _every_file(root: Path) -> str:
+    """Return a hash over name, size and modification time of every file below a folder that can be listed."""
+    digest = hashlib.sha256()
+    waiting = [str(root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            with suppress(OSError):  # a link to nowhere, or a file that vanished meanwhile
+                status = entry.stat()
+                name = os.fsencode(os.path.relpath(entry.path, root))
+                digest.update(name + f"\0{status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterprobe.config.pass_cells import traced_runs
+from clusterprobe.config.picture_cells import picture_files
 from clusterprobe.config.planned import Plan, Run
 
 
@@ -16,7 +17,7 @@ def report_targets(plan: Plan) -> list[str]:
     ]
     targets += [f"{folder}/figures/{name}.{suffix}" for name in figures(plan) for suffix in ("pdf", "png")]
     targets += [f"{folder}/galleries/{run.id}.html" for run in galleries(plan)]
-    return targets
+    return targets + picture_files(plan)
 
 
 def tables(plan: Plan) -> list[str]:

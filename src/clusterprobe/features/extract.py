@@ -22,12 +22,14 @@ from clusterprobe.features.batches import Mode, SplitBatches, batch_rows, in_row
 from clusterprobe.features.cuts import Cut, inputs_of
 from clusterprobe.features.device import choose_device
 from clusterprobe.features.layers import LayerOutput, layer_width
+from clusterprobe.features.seen import SeenFeatures
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.images.seeds import derive_seed
 from clusterprobe.images.sources import ImageSource, open_source
 from clusterprobe.store.atomic import read_json
 from clusterprobe.store.features import write_blocks
+from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.progress import Progress
 from clusterprobe.store.rows import Float32
 
@@ -53,6 +55,7 @@ def extract_shard(
     device: Device,
     views: AugmentedViews | None = None,
     cut: Cut = "centre",
+    seen: tuple[Path, str] | None = None,
 ) -> None:
     """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
 
@@ -62,18 +65,18 @@ def extract_shard(
     every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
     With `views` every image has `views.count` rows, one after the other, each of one augmented view of it;
     where several inputs are cut out of an image it has as many.
+    With `seen`, a folder and the digest of the code, only new images of a set of one shard are looked at.
     Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
     images = read_manifest(manifest)
     encoder = load_encoder(encoder_folder)
     first, last = shard_range(len(images), shard, shards)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    blocks = feature_blocks(
+    extract = partial(
+        feature_blocks,
         encoder,
         output,
-        images,
-        open_source(read_json(source), split),
-        (first, last),
+        source=open_source(read_json(source), split),
         mode=mode,
         batch_size=batch_size,
         workers=workers,
@@ -84,6 +87,13 @@ def extract_shard(
         scratch=destination.parent,
     )
     each = views.count if views else inputs_of(cut)
+    if seen is not None and (shards, each, mode) == (1, 1, "eval") and views is None:
+        owner = [*_hashes(encoder_folder), output, mode, cut, seen[1]]
+        keeper = SeenFeatures(seen[0], owner)
+        width = _width(encoder, output)
+        keeper.write(destination, images, lambda new: extract(new, rows=(0, len(new))), width, space=space)
+        return
+    blocks = extract(images, rows=(first, last))
     write_blocks(
         destination,
         blocks,
@@ -93,6 +103,10 @@ def extract_shard(
         first_row=first * each,
         total_rows=len(images) * each,
     )
+
+
+def _hashes(encoder_folder: Path) -> list[str]:
+    return [sha256_file(path) for path in sorted(encoder_folder.iterdir()) if path.suffix != ".jsonl"]
 
 
 def feature_blocks(

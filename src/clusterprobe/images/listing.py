@@ -28,6 +28,10 @@ class ImageSource(ABC):
     def name(self, location: str) -> str:
         """Return the words by which a message should name this image."""
 
+    def stamp(self, location: str) -> str | None:
+        """Return what changes when the file behind an image does; None: that would take a look at it."""
+        return None
+
     def read(self, location: str) -> Image.Image:
         """Return the picture at `location` in mode L or RGB, upright; raises BadImage naming it."""
         return decode_image(self.fetch(location), self.name(location))
@@ -88,12 +92,14 @@ class ListedDataset:
     """All splits of a data set, its classes in label order, and the record from which it is reopened.
 
     `counterparts`: which class of another data set is which class here, where a set comes with such a map.
+    `refused` names what could not even be listed, each with `file` and `reason`.
     """
 
     splits: dict[str, Listing]
     classes: tuple[str, ...]
     record: dict[str, Any]
     counterparts: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[dict[str, str], ...] = ()
 
 
 def known_classes(splits: Mapping[str, Listing]) -> set[str]:

@@ -25,6 +25,7 @@ from clusterprobe.images.merging import MERGED, MergedSource, merged
 from clusterprobe.images.objectnet import list_objectnet
 from clusterprobe.images.parquet_files import ParquetSource, list_parquet
 from clusterprobe.images.relabelling import relabelled
+from clusterprobe.images.seen import Found, SeenImages
 from clusterprobe.images.splits import limited
 from clusterprobe.images.tar_files import TarSource, list_tar
 from clusterprobe.images.thinning import thinned
@@ -65,12 +66,16 @@ class IndexedDataset:
 
 
 def index_dataset(
-    definition: Mapping[str, Any], dataset: str, only: Sequence[str] | None = None
+    definition: Mapping[str, Any],
+    dataset: str,
+    only: Sequence[str] | None = None,
+    seen: Path | None = None,
 ) -> IndexedDataset:
     """Look at every image that a definition names and return the manifests of its splits, or of some `only`.
 
     Images are hashed and decoded (with verify: header, only their headers are read). Raises UserError for
-    a bad image, unless on_bad_image is skip: then it is left out and recorded in `skipped`.
+    a bad image, unless on_bad_image is skip: then it is left out and recorded in `skipped`. With `seen`, a
+    file of earlier findings, only files that are new or changed are opened; it holds one split.
     """
     kind = str(definition.get("kind"))
     if kind not in _KINDS:
@@ -86,13 +91,15 @@ def index_dataset(
     _check_labels(listed, definition, dataset)
     manifests: dict[str, Manifest] = {}
     sides: dict[str, int | None] = {}
-    skipped: list[dict[str, str]] = []
+    skipped = list(listed.refused)
     for split in listed.splits if only is None else only:
         listing = listed.splits[split]
         check_unique(listing.ids, f"the images of data set {dataset!r}, split {split!r}")
         chosen = _limit(listing, listed.classes, definition, split)
         what = f"index {dataset}/{split}"
-        manifests[split], sides[split] = _examine(chosen, listed.classes, definition, what, skipped)
+        memory = SeenImages(seen, chosen.source)
+        manifests[split], sides[split] = _examine(chosen, listed.classes, definition, what, skipped, memory)
+        memory.write()
     return IndexedDataset(dataset, kind, manifests, listed.record, skipped, sides, listed.counterparts)
 
 
@@ -167,12 +174,14 @@ def _examine(
     definition: Mapping[str, Any],
     what: str,
     skipped: list[dict[str, str]],
+    memory: SeenImages,
 ) -> tuple[Manifest, int | None]:
     """Return the manifest of the good images of a listing, and their side if they are squares of one size.
 
     Bad ones are raised or added to `skipped`.
     """
-    look_at = partial(_look, listing.source, header_only=definition.get("verify", "decode") == "header")
+    examine = partial(_look, listing.source, header_only=definition.get("verify", "decode") == "header")
+    look_at = partial(memory.look, examine=examine)
     skip = definition.get("on_bad_image", "error") == "skip"
     kept: list[int] = []
     hashes: list[str] = []
@@ -218,7 +227,7 @@ def _manifest(good: Listing, classes: tuple[str, ...], hashes: Sequence[str]) ->
     )
 
 
-def _look(source: ImageSource, location: str, *, header_only: bool) -> tuple[str, tuple[int, int]] | BadImage:
+def _look(source: ImageSource, location: str, *, header_only: bool) -> Found:
     """Return hash, width and height of one image, or what is wrong with it."""
     try:
         data = source.fetch(location)

@@ -87,3 +87,27 @@ def test_classes_whose_folders_are_numbers_hide_no_folder(tmp_path: Path) -> Non
     before = location_stamp(dataset)
     os.utime(tmp_path / "0", (1, 1))
     assert location_stamp(dataset) != before
+
+
+def test_of_a_growing_folder_every_file_at_any_depth_counts(tmp_path):
+    root = tmp_path / "pictures"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "a" / "b" / "one.png").write_bytes(b"1")
+    (root / "loop").symlink_to(".")
+    (root / "nowhere.png").symlink_to("nothing")
+
+    def stamp(path=root, **more):
+        return location_stamp(FolderDataset(kind="folder", splits={"train": str(path)}, growing=True, **more))
+
+    stamps = [stamp()]
+    (root / "a" / "b" / "two.png").write_bytes(b"2")
+    stamps.append(stamp())
+    (root / "a" / "b" / "one.png").write_bytes(b"other")
+    stamps.append(stamp())
+    (root / "a" / "b" / "one.png").rename(root / "a" / "one.png")
+    stamps.append(stamp())
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    stamps.append(stamp(label_file=str(tmp_path / "labels.csv")))
+    assert len(set(stamps)) == 5
+    root.rename(tmp_path / "renamed")
+    assert stamp(tmp_path / "renamed") == stamps[3]

@@ -10,7 +10,7 @@ from clusterprobe.report.table_builders import TABLES
 
 FOLDER = Path(__file__).parents[3] / "workflow" / "report"
 NAMES = [f"table-{name}" for name in TABLES] + [f"figure-{name}" for name in FIGURES]
-NAMES += ["gallery-clusters", "page-overview"]
+NAMES += ["gallery-clusters", "page-choice", "page-overview"]
 
 
 @pytest.mark.parametrize("name", NAMES)

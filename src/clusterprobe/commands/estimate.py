@@ -1,0 +1,59 @@
+"""How long a run may take, from the records that earlier runs left."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clusterprobe.report.cost import read_benchmarks
+
+PER_PICTURE = frozenset(
+    {
+        "index_dataset",
+        "extract_features",
+        "mine_neighbours",
+        "fit_kmeans",
+        "assign_clusters",
+        "draw_thumbnails",
+        "arrange_pictures",
+        "build_picture_gallery",
+    }
+)
+"""Rules whose time grows with the number of pictures."""
+
+
+def estimate(jobs: Mapping[str, int], pictures: int, folders: Sequence[Path]) -> dict[str, float | None]:
+    """Return the seconds that all jobs of each rule may take, None where no earlier run says.
+
+    `folders` are folders of earlier runs, the most telling first: the first that knows a rule counts. Times
+    of stages that look at every picture are scaled by their number.
+    """
+    known: dict[str, float] = {}
+    for folder in folders:
+        for rule, seconds in _means(folder).items():
+            scale = 1.0
+            if rule in PER_PICTURE and (before := _pictures(folder)):
+                scale = max(1.0, pictures / before)
+            known.setdefault(rule, seconds * scale)
+    return {rule: known[rule] * count if rule in known else None for rule, count in jobs.items()}
+
+
+def _means(folder: Path) -> dict[str, float]:
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for job in read_benchmarks(sorted((folder / "data" / "benchmarks").glob("**/*.jsonl"))).jobs:
+        seconds[job.stage].append(job.seconds)
+    return {rule: statistics.mean(values) for rule, values in seconds.items()}
+
+
+def _pictures(folder: Path) -> int:
+    """Return the number of pictures of an earlier run, the largest of its sets; 0 if it does not say."""
+    counts = [0]
+    for path in (folder / "data" / "manifests").glob("*/train.json"):
+        try:
+            counts.append(int(json.loads(path.read_text(encoding="utf-8"))["rows"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return max(counts)
