@@ -54,7 +54,7 @@ def _found(word: str, home: Path) -> str:
 def run(call: Sequence[str], log: Path, hear: Heard) -> int:
     """Run a command with all that it says in a file, line by line given to `hear`; return its exit code.
 
-    An interruption is passed on and waited for, so that Snakemake can end its jobs.
+    An interruption at the terminal reaches both; it is waited for, so that Snakemake can end its jobs.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with (

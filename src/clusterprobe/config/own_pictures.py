@@ -16,8 +16,8 @@ NAME = "pictures"
 
 _KS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 _SMALLEST = 5  # pictures in a cluster, on average, below which a number of clusters is no candidate
-_VIEWS = {"cpu": 300_000, "cuda": 10_000_000}  # pictures that a pretext looks at in all its epochs
-_EPOCHS = (5, 200)
+_VIEWS = {"cpu": 100_000, "cuda": 10_000_000}  # pictures that a pretext looks at in all its epochs
+_EPOCHS = (5, 100)
 _SIDE = {"cpu": 32, "cuda": 96}
 _SCAN_VIEWS = 16
 _HEAD_VIEWS = 200_000
