@@ -16,7 +16,8 @@ CATALOGUES = Path("config")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return 0, or 1 after a message for a mistake that a person can mend."""
-    options = _parser().parse_args(arguments)
+    own, more = _parted(list(sys.argv[1:] if arguments is None else arguments))
+    options = _parser().parse_args(own, argparse.Namespace(more=tuple(more)))
     try:
         code: int = options.run(options)
     except UserError as error:
@@ -29,6 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return what stands before and after the first `--`."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_cluster(commands: Any) -> None:
-    parser = commands.add_parser("cluster", help="cluster a folder of pictures")
+    epilog = "What follows a `--` goes to snakemake, for example: -- --profile slurm"
+    parser = commands.add_parser("cluster", help="cluster a folder of pictures", epilog=epilog)
     parser.add_argument("pictures", type=Path, help="a folder of pictures, at any depth; it is never changed")
     parser.add_argument("--out", type=Path, help="where everything goes; default: ./clusterprobe-NAME")
     parser.add_argument(
@@ -86,7 +96,6 @@ def _add_cluster(commands: Any) -> None:
     )
     parser.add_argument("--cores", type=int, default=0, help="default: all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it may take")
-    parser.add_argument("more", nargs="*", help="after `--`: options of snakemake, e.g. -- --profile slurm")
     parser.set_defaults(run=_cluster)
 
 
@@ -102,7 +111,7 @@ def _cluster(options: argparse.Namespace) -> int:
     from clusterprobe.commands.cluster import Wishes, cluster
 
     wishes = {name: value for name, value in vars(options).items() if name != "run"}
-    cluster(Wishes(**wishes | {"more": tuple(options.more)}))
+    cluster(Wishes(**wishes))
     return 0
 
 

@@ -150,3 +150,25 @@ def test_reader_that_stops_early_is_no_error() -> None:
     )
     assert done.stdout.startswith("name")
     assert done.stderr == ""
+
+
+def test_wishes_for_a_folder_of_pictures_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clusterprobe.commands import cluster as command
+
+    heard: list[command.Wishes] = []
+    monkeypatch.setattr(command, "cluster", heard.append)
+    arguments = ["cluster", "a b", "--k", "7", "--merge-from", "30", "--tree", "links", "--labels", "folders"]
+    assert main([*arguments, "--encoder", "pixels", "--", "--profile", "slurm", "--keep-going"]) == 0
+    assert main(["cluster", "c"]) == 0
+    first, second = heard
+    assert (first.pictures, first.k, first.merge_from) == (Path("a b"), 7, 30)
+    assert (first.tree, first.labels, first.encoder) == ("links", "folders", "pixels")
+    assert first.more == ("--profile", "slurm", "--keep-going")
+    assert second == command.Wishes(Path("c"))
+
+
+@pytest.mark.parametrize("k", ["0", "-1", "many", "2.5"])
+def test_numbers_of_clusters_are_numbers(k: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["cluster", "a", f"--k={k}"])
+    assert "neither auto nor a number from 1 on" in capsys.readouterr().err
