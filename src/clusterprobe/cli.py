@@ -92,6 +92,9 @@ def _add_cluster(commands: Any) -> None:
     )
     parser.add_argument("--merge-from", type=int, help="find so many clusters first and merge them into --k")
     parser.add_argument(
+        "--labels", help="`folders`, or a CSV file (path, label): evaluates and names; a few are enough"
+    )
+    parser.add_argument(
         "--tree", choices=("links", "copies"), help="a folder for each cluster with its pictures"
     )
     parser.add_argument("--cores", type=int, default=0, help="default: all")
