@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from clusterprobe.commands.encoder_choice import Choice, choose_encoder
-from clusterprobe.commands.estimate import estimate
+from clusterprobe.commands.estimate import estimate, estimate_lines
 from clusterprobe.commands.results import link_tree, place_results, summary
-from clusterprobe.commands.stages import STAGES, StageLines
+from clusterprobe.commands.stages import StageLines
 from clusterprobe.commands.workflow import command, complaints, planned_jobs, run, workflow_home
 from clusterprobe.config import own_pictures
 from clusterprobe.config.errors import UserError
@@ -183,20 +183,7 @@ def _say_what_would_run(text: str, out: Path, count: int, more: Sequence[str]) -
         config.unlink(missing_ok=True)
         if fresh:
             shutil.rmtree(out, ignore_errors=True)
-    folders = [out, *sorted(out.parent.glob("clusterprobe-*")), workflow_home()]
-    seconds = estimate(jobs, count, folders)
-    if not jobs:
-        print("Nothing would run: all is made.")
-        return
-    stages: dict[str, list[str]] = {}
-    for rule in jobs:
-        stages.setdefault(STAGES.get(rule, "write the report"), []).append(rule)
-    for stage, rules in stages.items():
-        known = [seconds[rule] for rule in rules]
-        told = [each for each in known if each is not None]
-        time = f"about {sum(told):.0f} s" if told else "no record of it yet"
-        print(f"{stage}: {sum(jobs[rule] for rule in rules)} jobs, {time}")
-    total = sum(each for each in seconds.values() if each is not None)
-    unknown = sum(each is None for each in seconds.values())
-    print(f"All together: about {total:.0f} s, from the records of earlier runs", end="")
-    print(f"; {unknown} stages have none." if unknown else ".")
+    earlier = [path.parent for path in sorted(out.parent.glob(f"*/{CONFIG}"))]
+    folders = [out, *earlier, workflow_home()]
+    for line in estimate_lines(jobs, estimate(jobs, count, folders)):
+        print(line)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clusterprobe.commands.stages import REST, STAGES
 from clusterprobe.report.cost import read_benchmarks
 
 PER_PICTURE = frozenset(
@@ -39,6 +40,24 @@ def estimate(jobs: Mapping[str, int], pictures: int, folders: Sequence[Path]) ->
                 scale = max(1.0, pictures / before)
             known.setdefault(rule, seconds * scale)
     return {rule: known[rule] * count if rule in known else None for rule, count in jobs.items()}
+
+
+def estimate_lines(jobs: Mapping[str, int], seconds: Mapping[str, float | None]) -> Iterator[str]:
+    """Yield what would run, stage by stage, and how long it may take, one job after the other."""
+    if not jobs:
+        yield "Nothing would run: all is made."
+        return
+    stages: dict[str, list[str]] = {}
+    for rule in jobs:
+        stages.setdefault(STAGES.get(rule, REST), []).append(rule)
+    for stage, rules in stages.items():
+        count = sum(jobs[rule] for rule in rules)
+        told = [known for rule in rules if (known := seconds[rule]) is not None]
+        time = f"about {sum(told):.0f} s" if told else "no record of it yet"
+        yield f"{stage}: {count} job{'s' if count > 1 else ''}, {time}"
+    known = [each for each in seconds.values() if each is not None]
+    also = "; some jobs have none" if len(known) < len(seconds) else ""
+    yield f"All together: about {sum(known):.0f} s, from the records of earlier runs{also}."
 
 
 def _means(folder: Path) -> dict[str, float]:

@@ -31,9 +31,9 @@ STAGES = {
     "arrange_pictures": "arrange the result",
     "build_picture_gallery": "write the gallery",
 }
-"""Rules by the names that people see; others are parts of the report."""
+"""Rules by the names that people see; all others are parts of what `REST` says."""
 
-_REST = "write the report"
+REST = "write the report"
 _STARTED = re.compile(r"^(?:local)?rule (\w+):$")
 _ENDED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)$")
 _LOG = re.compile(r"^    log: (\S+)")
@@ -95,11 +95,11 @@ class StageLines:
         if not self._stages:
             totals: Counter[str] = Counter()
             for rule, count in job_counts(table):
-                totals[STAGES.get(rule, _REST)] += count
+                totals[STAGES.get(rule, REST)] += count
             self._stages = {name: _Stage(count) for name, count in totals.items()}
 
     def _stage(self, rule: str) -> _Stage:
-        return self._stages.setdefault(STAGES.get(rule, _REST), _Stage(1))
+        return self._stages.setdefault(STAGES.get(rule, REST), _Stage(1))
 
     def _end(self, rule: str) -> None:
         if rule == "all":
@@ -109,7 +109,7 @@ class StageLines:
         if stage.done == stage.total:
             seconds = time.monotonic() - (stage.began or time.monotonic())
             words = _last_line(stage.logs)
-            self._print(f"{STAGES.get(rule, _REST)}: done, {_clock(seconds)}{f' ({words})' if words else ''}")
+            self._print(f"{STAGES.get(rule, REST)}: done, {_clock(seconds)}{f' ({words})' if words else ''}")
 
     def _watch(self) -> None:
         while not self._stop.wait(_PAUSE):

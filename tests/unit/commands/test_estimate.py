@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from clusterprobe.commands.estimate import estimate
+from clusterprobe.commands.estimate import estimate, estimate_lines
 
 
 def record(folder, rule, seconds, pictures):
@@ -33,3 +33,15 @@ def test_the_first_folder_that_knows_counts_and_fewer_pictures_take_no_less(tmp_
 
 def test_a_folder_without_records_knows_nothing(tmp_path):
     assert estimate({"fit_kmeans": 3}, 10, [tmp_path]) == {"fit_kmeans": None}
+
+
+def test_lines_say_stages_in_words_and_what_is_not_known():
+    jobs = {"extract_features": 1, "make_table": 2, "draw_figure": 1, "train_encoder": 1}
+    seconds = {"extract_features": 99.6, "make_table": 6.0, "draw_figure": 1.0, "train_encoder": None}
+    assert list(estimate_lines(jobs, seconds)) == [
+        "compute features: 1 job, about 100 s",
+        "write the report: 3 jobs, about 7 s",
+        "train: 1 job, no record of it yet",
+        "All together: about 107 s, from the records of earlier runs; some jobs have none.",
+    ]
+    assert list(estimate_lines({}, {})) == ["Nothing would run: all is made."]
