@@ -52,7 +52,7 @@ def estimate_lines(jobs: Mapping[str, int], seconds: Mapping[str, float | None])
         stages.setdefault(STAGES.get(rule, REST), []).append(rule)
     for stage, rules in stages.items():
         count = sum(jobs[rule] for rule in rules)
-        told = [known for rule in rules if (known := seconds[rule]) is not None]
+        told = [each for rule in rules if (each := seconds[rule]) is not None]
         time = f"about {sum(told):.0f} s" if told else "no record of it yet"
         yield f"{stage}: {count} job{'s' if count > 1 else ''}, {time}"
     known = [each for each in seconds.values() if each is not None]
