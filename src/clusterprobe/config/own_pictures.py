@@ -101,7 +101,7 @@ def configuration(request: Request) -> Definition:
         "criteria": {"names": ["silhouette", "stability", "generalisation"]} if several else None,
         "pictures": merge | request.pictures_options,
         "neighbours": {"encoder_seeds": 0},
-        "report": {"galleries": []},
+        "report": {"galleries": []} | ({"tables": [], "figures": []} if several else {}),
         "compute": {"threads": min(request.cores, 4), "memory_mb": 3000, "gpus": int(request.gpu)},
     }
     return {key: value for key, value in values.items() if value is not None}

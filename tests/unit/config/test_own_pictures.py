@@ -54,6 +54,7 @@ def test_auto_is_a_choice_among_candidates_by_three_criteria():
     assert all(entry["criteria"] for entry in choosing_cell(made))
     assert len({entry["run"] for entry in choosing_cell(made)}) == 8
     assert len(made.encoders) == 1
+    assert not [path for path in report_targets(made) if "/figures/" in path or "/tables/" in path]
 
 
 def test_merging_starts_from_more_clusters():
