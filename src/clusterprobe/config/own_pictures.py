@@ -144,7 +144,7 @@ def pretext(pictures: int, gpu: bool) -> Definition:
         "optimiser": {"name": "adam", "learning_rate": 0.002, "weight_decay": 1e-6},
         "schedule": {"name": "cosine", "minimum_ratio": 0.01},
         "epochs": epochs,
-        "batch_size": max(2, min(256, pictures)),
+        "batch_size": _batch(256, pictures),
     }
 
 
@@ -201,21 +201,26 @@ def _heads(name: str, entry: Definition | None, request: Request) -> Definition:
         "start": name,
         "optimiser": {"name": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4},
         "epochs": min(max(_HEAD_VIEWS // max(request.pictures, 1), 10), 100),
-        "batch_size": max(2, min(256, request.pictures)),
+        "batch_size": _batch(256, request.pictures),
         **{key: entry[key] for key in ("architecture", "preprocessing")},
         **_HEADS[request.method],
     }
     if request.method == "turtle":
-        batch = min(_TURTLE[0], request.pictures)
+        batch = _batch(_TURTLE[0], request.pictures)
         definition |= {"batch_size": batch, "epochs": -(-_TURTLE[1] * batch // request.pictures)}
     else:
-        count = max(1, min(20, request.pictures - 1))
+        count = max(1, min(20, request.pictures // 4))
         definition["neighbours"] = {"k": count, "approximate": request.pictures > _MANY}
     if request.method == "scan" and entry["kind"] == "trained":
         return definition
     objective = definition["objective"]
     frozen = objective | {"options": objective.get("options", {}) | {"frozen": True}}
     return definition | {"objective": frozen, "cached_views": _SCAN_VIEWS if request.method == "scan" else 1}
+
+
+def _batch(most: int, files: int) -> int:
+    """Return a batch size that still fits if half of the files turn out not to be pictures."""
+    return max(2, min(most, files // 2))
 
 
 def _preprocessing(side: int) -> Definition:

@@ -137,3 +137,10 @@ def test_a_longer_look_at_fewer_pictures():
     epochs = [pretext(count, False)["epochs"] for count in (100, 3000, 20_000, 10**6)]
     assert epochs == sorted(epochs, reverse=True)
     assert (epochs[0], epochs[-1]) == (100, 5)
+
+
+@pytest.mark.parametrize("method", ["kmeans", "scan", "temi", "turtle"])
+def test_batches_fit_even_if_half_of_the_files_are_no_pictures(method):
+    values = configuration(request(pictures=60, method=method, encoder=("simclr", pretext(60, False))))
+    sizes = [entry["batch_size"] for entry in values["encoders"].values()]
+    assert all(2 <= size <= 30 for size in sizes)
