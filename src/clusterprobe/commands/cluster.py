@@ -84,6 +84,9 @@ def cluster(wishes: Wishes) -> None:
     if not config.exists() or config.read_text(encoding="utf-8") != text:
         write_text(config, text)
     _run(out, config, cores, wishes.more)
+    if not (out / "reports" / own_pictures.NAME / "assignments.csv").exists():
+        print(f"A part was made, as asked for: {out / 'data'}")
+        return
     place_results(out, own_pictures.NAME)
     if wishes.tree:
         link_tree(out / "assignments.csv", pictures, out / "clusters", copies=wishes.tree == "copies")
