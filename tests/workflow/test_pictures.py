@@ -73,6 +73,7 @@ def test_everything_that_was_promised_is_there(here: Here) -> None:
         [*here.tree.good, *(f"disc {n:02d}.png" for n in range(40))]
     )
     assert {int(row["cluster"]) for row in rows} == set(range(4))
+    assert "name" not in rows[0], "sub-folders are no labels until they are said to be"
     sizes = [sum(int(row["cluster"]) == cluster for row in rows) for cluster in range(4)]
     assert sizes == sorted(sizes, reverse=True)
     assert {row["path"] for row in here.rows("results/skipped.csv")} == here.tree.bad.keys()

@@ -65,6 +65,7 @@ def arranging_cell(plan: Plan) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
         "split": SPLIT,
+        "labelled": dataset.definition.labelled,
         "manifest": paths.manifest(dataset, SPLIT),
         "facts": paths.facts(dataset, SPLIT),
         "thumbnails": thumbnails_path(plan),

@@ -79,7 +79,8 @@ def arrange(cell: Mapping[str, Any], run: str) -> Arrangement:
         "x": pa.array(x, mask=np.isnan(x)),
         "y": pa.array(y, mask=np.isnan(y)),
     }
-    named = cluster_names(manifest, assignment.cluster, int(found.arrays["groups"].max()) + 1)
+    k = int(found.arrays["groups"].max()) + 1
+    named = cluster_names(manifest, assignment.cluster, k) if cell["labelled"] else []
     arrays = found.arrays | ({"names": np.array(named)} if any(named) else {})
     return Arrangement(pa.table(columns, schema=SCHEMA), arrays)
 

@@ -72,6 +72,7 @@ def prepare(folder: Path, twins: dict[int, int] | None = None, **settings: Any) 
     return {
         "dataset": "p",
         "split": "train",
+        "labelled": False,
         "manifest": str(folder / "manifest.parquet"),
         "thumbnails": str(folder / "thumbnails.parquet"),
         "shards": [str(folder / "00000.npy")],
@@ -157,3 +158,17 @@ def test_a_few_labels_name_the_clusters(tmp_path):
     manifest = Manifest(ids, ids, labels, ("cat", "dog"), ids)
     cluster = np.array([0, 0, 0, 0, 1, 1, 2, 3], dtype=np.int32)
     assert cluster_names(manifest, cluster, 5) == ["cat", "", "", "", ""]
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_sub_folders_name_clusters_only_where_they_are_labels(tmp_path, labelled):
+    cell = prepare(tmp_path) | {"labelled": labelled}
+    ids = tuple(f"{row:02d}.png" for row in range(sum(SIZES)))
+    labels = np.repeat(np.arange(4), SIZES)
+    manifest = Manifest(
+        ids, ids, labels, ("a", "b", "c", "d"), tuple(f"{row:064x}" for row in range(len(ids)))
+    )
+    write_manifest(tmp_path / "manifest.parquet", manifest)
+    arrays = arrange(cell, "run").arrays
+    assert ("names" in arrays) == labelled
+    assert not labelled or arrays["names"].tolist() == ["b", "c", "d", "a"]

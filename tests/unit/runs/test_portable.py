@@ -58,6 +58,7 @@ def arranged(folder: Path, *, spherical: bool, normalise: bool) -> tuple[Arrange
         "shards": [str(shard)],
         "normalise": normalise,
         "heads": False,
+        "labelled": False,
         "candidates": {"run": {"model": str(folder / "model.npz")}},
         "settings": {"merge_to": None, "near_duplicates": 3, "map_images": 10},
     }
