@@ -43,11 +43,12 @@ report: install  ## the HTML report of the default experiment once more
 paper: install  ## tables and figures of the default experiment in one PDF
 	$(SNAKEMAKE) paper
 
+# Three processes on two cores: tests of Slurm and of kills wait more than they work.
 test: install  ## the test suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 test-all: install  ## the test suite with its long tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 bench: install  ## measurements side by side with peers: benchmarks/RESULTS.md (BENCH=quick: minutes, BENCH=full: hours)
 	$(BIN)/python -m benchmarks --size $(BENCH)

@@ -83,11 +83,11 @@ def kill_three_times(project: Project, rule: str, target: Path, *, goes_on: bool
     (project.folder / "site" / "sitecustomize.py").write_text(KILL_AT_A_CALL)
     site = {"PYTHONPATH": f"{project.folder}/src:{project.folder}/site"}
     name = str(target.relative_to(project.folder))
-    project.run("--forcerun", rule, "--", name, KILL_AT_CALL=f"{rule}:0", **site)
+    force = ["--forcerun", name, "--"]
+    project.run(*force, name, KILL_AT_CALL=f"{rule}:0", **site)
     calls = int((project.folder / "calls.txt").read_text())
     seed = int(os.environ.get("KILL_SEED", secrets.randbelow(10**6)))
     print(f"KILL_SEED={seed}: {rule} makes {calls} calls")
-    force = ["--forcerun", rule, "--"]
     for moment in moments(calls, seed, goes_on=goes_on):
         print(f"killed at call {moment}")
         project.killed(*force, name, KILL_AT_CALL=f"{rule}:{moment}", **site)

@@ -24,9 +24,6 @@ from clusterprobe.config.targets import report_targets
 EMBEDDED = {"config.yaml", "digits-all.yaml", "digits-attribution.yaml"}
 """Experiments on the digits, which need nothing."""
 
-FAST = {"imagenet-50"}
-"""Experiments that run in every test; the others are slow."""
-
 pytestmark = pytest.mark.timeout(3600)  # a hundred jobs, maybe on a busy machine
 
 CATALOGUES = REPOSITORY / "config"
@@ -138,9 +135,8 @@ def run_through(config: Config, folder: Path, data: dict[str, str], datasets: An
     assert (project.folder / f"reports/{name}/report.html").exists()
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_runs_through(name: str, loaded: Config, data: dict[str, str], tmp_path: Path) -> None:
     datasets = TINY.get(name) or copy.deepcopy(read_yaml(CATALOGUES / f"{name}.yaml")["datasets"])
     if len(loaded.probes) > 5:  # as many extractions

@@ -246,7 +246,7 @@ def test_mistakes_are_user_errors(step, message):
         Augmentation([step])
 
 
-def test_tiny_images_are_cheap():
+def test_tiny_images_are_cheap(one_thread):
     augmentation = Augmentation(
         [
             {"name": name, **RANDOM[name]}

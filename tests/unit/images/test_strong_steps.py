@@ -178,7 +178,7 @@ def test_mistakes_are_user_errors(options, message):
         Augmentation([{"name": "strong", **options}])
 
 
-def test_a_batch_of_cifar_size_is_cheap():
+def test_a_batch_of_cifar_size_is_cheap(one_thread):
     batch = torch.rand(128, 3, 32, 32, generator=generator())
     augmentation = Augmentation([{"name": "strong"}])
     augmentation(batch, generator())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,14 @@ def test_every_table_renders_filled(name: str, benchmark_results: pd.DataFrame) 
     for column, cells in zip(table.columns, columns, strict=True):
         assert any(not each.empty for each in cells), column.header
     assert all(each.reason for row in table.rows for each in row.cells if each.empty)
+
+
+@pytest.mark.latex
+@pytest.mark.parametrize("name", KMEANS_TABLES)
+def test_every_table_compiles_alone(
+    name: str, benchmark_results: pd.DataFrame, compiles_alone: Callable[[Table], bool]
+) -> None:
+    assert compiles_alone(built(name, benchmark_results))
 
 
 @pytest.mark.parametrize("name", KMEANS_TABLES)
