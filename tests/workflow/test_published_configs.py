@@ -63,6 +63,9 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
         group.pop("seeds", None)
         group |= fewer(group) if network is not None else {}
     for probe in values.get("probes", []):
+        if min(probe.get("fractions", [1])) < 1 and probe["method"] == "linear":
+            one = {"learning_rates": [0.1], "weight_decays": [0.0]}  # some images have nothing to choose on
+            probe["options"] = probe.get("options", {}) | one
         if network is not None and probe.get("output", "").startswith("layer:"):
             probe["output"] = "layer:2"  # one that the small network has
     for name, encoder in values["encoders"].items():
