@@ -101,8 +101,37 @@ def ours(
     return seconds, inertias, scores
 
 
+class ProtocolSteps(NamedTuple):
+    """Seconds of one step of each part of the protocol, and how many rows a step takes."""
+
+    pca_batch: float
+    pca_rows: int
+    transform_block: float
+    block_rows: int
+    kmeans_batch: float
+    kmeans_rows: int
+    predict_block: float
+    metrics: float
+
+
 def reference(rows: FeatureMatrix, labels: Int64, stage: Stage) -> dict[str, float]:
     """Return the seconds that each part of the protocol would take."""
+    return extrapolated(stage, measured_steps(rows, labels, stage))
+
+
+def extrapolated(stage: Stage, step: ProtocolSteps) -> dict[str, float]:
+    """Return the seconds of each part: those of a step, times how many there are."""
+    return {
+        "PCA": stage.rows / step.pca_rows * step.pca_batch
+        + stage.rows / step.block_rows * step.transform_block,
+        "k-means": stage.seeds * _EPOCHS * stage.rows / step.kmeans_rows * step.kmeans_batch,
+        "assignment": stage.seeds * stage.rows / step.block_rows * step.predict_block,
+        "metrics": stage.seeds * step.metrics,
+    }
+
+
+def measured_steps(rows: FeatureMatrix, labels: Int64, stage: Stage) -> ProtocolSteps:
+    """Run a few steps of each part of the protocol on the rows of the stage."""
     pca_rows, batch = max(4096, 2 * stage.dims), default_batch_size(stage.k)
     taken = min(stage.rows, pca_rows)
     block = rows.take(np.arange(taken))
@@ -120,13 +149,8 @@ def reference(rows: FeatureMatrix, labels: Int64, stage: Stage) -> dict[str, flo
     step()  # which also draws the first centres
     steps = [step() for _ in range(stage.steps)]
     finding, _ = timed(lambda: model.predict(block))
-    found = generator.permutation(labels) % stage.k
-    return {
-        "PCA": stage.rows / pca_rows * pca_step + stage.rows / taken * turning,
-        "k-means": stage.seeds * _EPOCHS * stage.rows / batch * float(np.mean(steps)),
-        "assignment": stage.seeds * stage.rows / taken * finding,
-        "metrics": stage.seeds * _seconds_of_metrics(found, labels),
-    }
+    metrics = _seconds_of_metrics(generator.permutation(labels) % stage.k, labels)
+    return ProtocolSteps(pca_step, pca_rows, turning, taken, float(np.mean(steps)), batch, finding, metrics)
 
 
 def _seconds_of_metrics(found: Int64, labels: Int64) -> float:
