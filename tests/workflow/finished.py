@@ -38,7 +38,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 def _finished(folder: Path) -> Project:
     project = Project.create(folder, experiment())
     write_pictures(folder / "images")
-    project.run()
+    project.run(warm=True)
     return project
 
 
@@ -53,7 +53,7 @@ def _unlabelled(folder: Path) -> Project:
     project = Project.create(folder, values)
     write_pictures(folder / "heap", each=12, classes=False)
     (folder / "heap" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
-    project.run()
+    project.run(warm=True)
     return project
 
 

@@ -22,6 +22,7 @@ import yaml
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WARM = Path(__file__).with_name("warm.py")
 COPIED = ("Snakefile", "workflow", "config", "profiles", "src")
 CLASSES = {"blue": (60, 80, 200), "green & <b>": (70, 190, 60), "red": (210, 60, 50)}
 
@@ -101,13 +102,17 @@ class Project:
         assert after != before, f"{path} is as it was"
         file.write_text(after, encoding="utf-8")
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    def command(self, *arguments: str, warm: bool = False) -> list[str]:
+        program = [str(WARM)] if warm and sys.platform == "linux" else ["-m", "snakemake"]
+        return [sys.executable, *program, "--cores", "2", *arguments]
 
-    def run(self, *arguments: str, ok: bool = True, **environment: str) -> Result:
-        """Run snakemake to its end; with `ok`, a failure of it fails the test and shows what it said."""
+    def run(self, *arguments: str, ok: bool = True, warm: bool = False, **environment: str) -> Result:
+        """Run snakemake to its end; with `ok`, a failure of it fails the test and shows what it said.
+
+        With `warm`, jobs find their libraries loaded (warm.py): for runs of many jobs.
+        """
         done = subprocess.run(
-            self.command(*arguments),
+            self.command(*arguments, warm=warm),
             cwd=self.folder,
             env=self.environment | environment,
             text=True,

@@ -55,7 +55,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.create(tmp_path_factory.mktemp("cld") / "project", EXPERIMENT)
-    project.run()
+    project.run(warm=True)
     return project
 
 

@@ -52,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("frozen") / "project"
     project = Project.create(folder, values())
     write_pictures(folder / "images")
-    project.run()
+    project.run(warm=True)
     return project
 
 

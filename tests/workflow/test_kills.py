@@ -116,7 +116,7 @@ def _trained(folder: Path) -> Project:
     )
     project = Project.create(folder, values)
     write_pictures(folder / "images")
-    project.run()
+    project.run(warm=True)
     return project
 
 

@@ -39,7 +39,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("probes") / "project"
     project = Project.create(folder, experiment(**PROBES))
     write_pictures(folder / "images")
-    project.run()
+    project.run(warm=True)
     return project
 
 

@@ -116,7 +116,7 @@ def run(name: str, values: dict[str, Any], folder: Path, data: dict[str, str]) -
         "src/clusterprobe/images/torchvision_sets.py",
         lambda text: text.replace(imported, imported + unchecked),
     )
-    project.run("--configfile", project.configure(values, name), **data)
+    project.run("--configfile", project.configure(values, name), warm=True, **data)
     return project
 
 

@@ -26,7 +26,7 @@ def test_raw_transfer_features_are_what_makes_transfer_collapse(tmp_path: Path) 
     project = Project.create(tmp_path / "project")
     written = project.configure(values | {"seeds": 2}, "digits-attribution")
     made = "reports/digits-attribution/tables/attribution.csv"
-    project.run("--configfile", written, "--", made)
+    project.run("--configfile", written, "--", made, warm=True)
     results = pd.read_parquet(project.folder / "reports/digits-attribution/results.parquet")
     means = results.groupby(["dataset", "split", "protocol", "variant", "metric"])["value"].mean()
     away = means["digits-shifted", "test"].unstack("metric")

@@ -54,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
     project = Project.create(folder, values)
     write_pictures(folder / "images")
-    project.run()
+    project.run(warm=True)
     return project
 
 

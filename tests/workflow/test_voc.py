@@ -44,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     write_voc07(root / "data")
     project = Project.create(root / "project", _experiment())
     write_pictures(project.folder / "images")
-    project.run(**{VARIABLE: str(root / "data")})
+    project.run(warm=True, **{VARIABLE: str(root / "data")})
     return project
 
 
