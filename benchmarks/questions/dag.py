@@ -1,7 +1,8 @@
 """What Snakemake costs: a dry run over about 2,500 jobs, and jobs that have next to nothing to do.
 
 Counted are seconds of the processors, those of the tiny jobs over the two cores that they share: others who
-use the machine disturb these less than the clock. A dry run works on one core.
+use the machine disturb these less than the clock. A dry run works on one core. How much of it is Snakemake's
+own shows a dry run of as many jobs of a plain Snakefile.
 """
 
 from __future__ import annotations
@@ -28,6 +29,24 @@ QUESTION = Question(
 )
 _DRY_RUN, _PER_JOB = 5.0, 0.6
 _WORKFLOW = ("Snakefile", "workflow", "profiles")
+_PLAIN = """
+rule all:
+    input: expand("results/{run}.parquet", run=range(RUNS))
+
+rule extract:
+    output: "features/{shard}.npy"
+    script: "nothing.py"
+
+rule fit:
+    input: expand("features/{shard}.npy", shard=range(18))
+    output: "runs/{run}/model.npz", "runs/{run}/assignments.parquet"
+    script: "nothing.py"
+
+rule evaluate:
+    input: "runs/{run}/model.npz", "runs/{run}/assignments.parquet"
+    output: "results/{run}.parquet"
+    script: "nothing.py"
+"""
 _ENCODERS = 11
 _DIMS = (16, 32, 64, 128, 256, 512, 1024)
 _FACTORS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0)
@@ -38,6 +57,8 @@ def measure(size: Size) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="clusterprobe-dag-") as folder:
         large = _project(Path(folder) / "large", published_matrix(Path(folder)))
         looks = [_snakemake(large, "--dry-run") for _ in range(size.choose(1, 3))]
+        plain = _plain(Path(folder) / "plain", _count(looks[0].said))
+        alone = [_snakemake(plain, "--dry-run") for _ in looks]
         small = _project(Path(folder) / "small", tiny_runs(runs))
         for rule in ("extract_features", "fit_pca"):
             _snakemake(small, "--until", rule)
@@ -50,6 +71,7 @@ def measure(size: Size) -> Outcome:
             "jobs of the matrix": _count(looks[0].said),
             "dry run, seconds of a processor": look,
             "dry run, seconds by the clock": min(look.clock for look in looks),
+            "as many jobs of a plain Snakefile, seconds of a processor": min(run.processor for run in alone),
             "tiny jobs": pending,
             "seconds of both processors per tiny job, start of Snakemake included": per_job,
             "seconds by the clock per tiny job": spent.clock / pending,
@@ -118,6 +140,14 @@ def _project(folder: Path, experiment: dict[str, Any]) -> Path:
     for name in _WORKFLOW:
         (folder / name).symlink_to(HERE.parent / name)
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(experiment), encoding="utf-8")
+    return folder
+
+
+def _plain(folder: Path, jobs: int) -> Path:
+    """Make a folder with a Snakefile of about as many jobs: no parameters, resources, logs or functions."""
+    folder.mkdir()
+    (folder / "nothing.py").touch()
+    (folder / "Snakefile").write_text(f"RUNS = {jobs // 2}\n{_PLAIN}", encoding="utf-8")
     return folder
 
 

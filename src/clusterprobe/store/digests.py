@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from clusterprobe.store.hashing import sha256_bytes
+from clusterprobe.store.syntax import read_syntax
 
 SOURCE = Path(__file__).resolve().parents[1]
 PACKAGE = SOURCE.name
@@ -55,23 +55,9 @@ class Source:
 @cache
 def read_source(path: Path) -> Source:
     """Parse a source file; comments, layout and docstrings are left out of the text."""
-    imports: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = _without_docstring(node.body)
-        elif isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names if _ours(alias.name)}
-        elif isinstance(node, ast.ImportFrom) and node.module and _ours(node.module):
-            imports |= {_module_of(node.module, alias.name) for alias in node.names}
-    return Source(ast.unparse(tree), frozenset(imports))
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0] if body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-        return body[1:] or [ast.Pass()]
-    return body
+    text, imported = read_syntax(path)
+    modules = {_module_of(module, name) if name else module for module, name in imported if _ours(module)}
+    return Source(text, frozenset(modules))
 
 
 def _ours(name: str) -> bool:
