@@ -30,6 +30,7 @@ FAMILIES = {
         "draw_prototypes",
         "draw_filters",
         "draw_neighbours",
+        "draw_retrieval",
         "draw_clusters",
         "draw_thumbnails",
         "arrange_pictures",

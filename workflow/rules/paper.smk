@@ -145,7 +145,7 @@ rule draw_figure:
     benchmark:
         f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
     wildcard_constraints:
-        figure=r"(?!prototypes|first-filters|neighbours|sela-low-entropy|sela-random)[a-z0-9-]+",
+        figure=r"(?!prototypes|first-filters|neighbours|retrieval|sela-low-entropy|sela-random)[a-z0-9-]+",
     threads: 1
     resources:
         mem_mb=memory,
@@ -252,6 +252,37 @@ rule draw_neighbours:
         code=digest("draw_neighbours.py"),
     script:
         "../scripts/draw_neighbours.py"
+
+
+rule draw_retrieval:
+    """Some images with the train images that are nearest to them, by several encoders."""
+    input:
+        lambda w: figure_cells.retrieval_inputs(PLAN),
+        locations=lambda w: ancient(
+            [figure_cells.retrieval_cell(PLAN)[part] for part in ("location", "train_location")]
+        ),
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/retrieval.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/retrieval.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "retrieval"},
+        ),
+    log:
+        f"data/logs/draw_retrieval/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/draw_retrieval/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        shown=lambda w: figure_cells.retrieval_cell(PLAN),
+        caption=caption("figure", "retrieval"),
+        code=digest("draw_retrieval.py"),
+    script:
+        "../scripts/draw_retrieval.py"
 
 
 def cluster_examples(wildcards):

@@ -102,20 +102,65 @@ def found_labels(plan: Plan, figure: str) -> list[dict[str, Any]]:
 def compared_features(plan: Plan, figure: str) -> list[dict[str, Any]]:
     """Return the features of default k-means runs on contrastive encoders, first seed; for their figure."""
     found = []
-    for run in plan.runs.values() if figure == "similarities" else ():
+    for run in _contrastive_runs(plan) if figure == "similarities" else ():
+        split = run.dataset.evaluation_split or "train"
+        found.append(
+            {
+                "dataset": plan.title("dataset", run.dataset.name),
+                "encoder": plan.title("encoder", run.network),
+                "shards": paths.shards(run.members[0].features, run.dataset, split),
+                "manifest": paths.manifest(run.dataset, split),
+            }
+        )
+    return found
+
+
+def retrieval_cell(plan: Plan) -> dict[str, Any]:
+    """Return whose neighbours are shown: default k-means runs on contrastive encoders of the first data set.
+
+    Raises UserError if there are none.
+    """
+    runs = _contrastive_runs(plan)
+    if not runs:
+        raise UserError(
+            "figure 'retrieval': there is no default clustering by 'kmeans' of a contrastive encoder"
+        )
+    dataset = runs[0].dataset
+    split = dataset.evaluation_split or "train"
+    return {
+        "dataset": plan.title("dataset", dataset.name),
+        "split": split,
+        "manifest": paths.manifest(dataset, split),
+        "location": paths.location(dataset, split),
+        "train_manifest": paths.manifest(dataset, "train"),
+        "train_location": paths.location(dataset, "train"),
+        "encoders": [
+            {
+                "encoder": plan.title("encoder", run.network),
+                "queries": paths.shards(run.members[0].features, dataset, split),
+                "bank": paths.shards(run.members[0].features, dataset, "train"),
+            }
+            for run in runs
+            if run.dataset == dataset
+        ],
+    }
+
+
+def retrieval_inputs(plan: Plan) -> list[str]:
+    """Return the files that `retrieval_cell` names, where the images lie left out."""
+    cell = retrieval_cell(plan)
+    shards = [shard for entry in cell["encoders"] for shard in (*entry["queries"], *entry["bank"])]
+    return sorted({cell["manifest"], cell["train_manifest"], *shards})
+
+
+def _contrastive_runs(plan: Plan) -> list[Run]:
+    """Return the default k-means runs on encoders that learn by telling images apart."""
+    found = []
+    for run in plan.runs.values():
         objective = getattr(plan.config.encoders[run.network], "objective", None)
-        if (run.method, run.variant) != ("kmeans", "default") or objective is None:
-            continue
-        if objective.name in _CONTRASTIVE:
-            split = run.dataset.evaluation_split or "train"
-            found.append(
-                {
-                    "dataset": plan.title("dataset", run.dataset.name),
-                    "encoder": plan.title("encoder", run.network),
-                    "shards": paths.shards(run.members[0].features, run.dataset, split),
-                    "manifest": paths.manifest(run.dataset, split),
-                }
-            )
+        plain = (run.method, run.variant, run.protocol) == ("kmeans", "default", "clean")
+        if plain and objective is not None and objective.name in _CONTRASTIVE:
+            found.append(run)
     return found
 
 

@@ -33,10 +33,14 @@ def neighbours_frame(mined: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for anchor in anchors.tolist():
         for rank, row in enumerate([anchor, *neighbours[anchor, :NEAREST].tolist()]):
-            labels = manifest.labels[[anchor, row]]
-            true = bool(labels[0] == labels[1]) if (labels >= 0).all() else None
+            true = same_class(int(manifest.labels[anchor]), int(manifest.labels[row]))
             picture = small_picture(source, manifest, row)
             rows.append({"anchor": anchor, "rank": rank, "image": picture, "true": true})
     frame = pd.DataFrame(rows).astype({"true": object})
     frame.attrs["title"] = f"{mined['encoder']}, {mined['dataset']}/train"
     return frame
+
+
+def same_class(one: int, other: int) -> bool | None:
+    """Return whether two labels are the same, None if one of them is not known (negative)."""
+    return one == other if min(one, other) >= 0 else None

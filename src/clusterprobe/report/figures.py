@@ -32,7 +32,7 @@ from clusterprobe.report.distributions import cluster_sizes
 from clusterprobe.report.histories import training_curves
 from clusterprobe.report.label_figures import filter_grid, label_agreement, label_entropy
 from clusterprobe.report.names import method_title
-from clusterprobe.report.neighbour_grid import neighbour_grid
+from clusterprobe.report.neighbour_grid import neighbour_grid, retrieval_grid
 from clusterprobe.report.prototypes import prototypes
 from clusterprobe.report.similarity_figure import similarities
 from clusterprobe.report.style import in_style
@@ -47,9 +47,9 @@ class Drawing:
     `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
-    (columns anchor, rank, image, true), "examples" (columns cluster, rank, image, entropy), or one of those
-    that evaluate.label_entropy, evaluate.filters and evaluate.similarity_histogram make: "entropies",
-    "agreements", "filters", "similarities". What else a
+    (columns anchor, rank, image, true), "retrieval" (the same and encoder), "examples" (columns cluster,
+    rank, image, entropy), or one of those that evaluate.label_entropy, evaluate.filters and
+    evaluate.similarity_histogram make: "entropies", "agreements", "filters", "similarities". What else a
     figure takes stands in `attrs` of its frame; the drawing functions name it.
     """
 
@@ -148,6 +148,12 @@ FIGURES = {
         "another class.",
         neighbour_grid,
         "neighbours",
+    ),
+    "retrieval": Drawing(
+        "Images (left) and the train images that are nearest to them in the features of each encoder, "
+        "nearest first. Framed: images of another class. First seed.",
+        retrieval_grid,
+        "retrieval",
     ),
     "prototypes": Drawing(f"{_PROTOTYPES}.", prototypes, "prototypes"),
     **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,16 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.report.style import INK, Look
 
 
-def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, npt.NDArray[Any]]:
-    """Return a figure and its [rows, columns] axes; `height` is that of the whole figure, in inches."""
+def panels(
+    rows: int, columns: int, width: float, height: float, ratios: Sequence[float] | None = None
+) -> tuple[Figure, npt.NDArray[Any]]:
+    """Return a figure and its [rows, columns] axes; `height` is that of the whole figure, in inches.
+
+    `ratios`: the widths of the columns relative to each other, all the same if not given.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(rows, columns, squeeze=False, width_ratios=ratios)
     return figure, np.asarray(axes)
 
 

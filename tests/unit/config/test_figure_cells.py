@@ -13,6 +13,8 @@ from clusterprobe.config.figure_cells import (
     prototypes_cell,
     prototypes_inputs,
     prototypes_run,
+    retrieval_cell,
+    retrieval_inputs,
     swept_defaults,
     variant_histories,
 )
@@ -125,3 +127,21 @@ def test_similarities_are_those_of_contrastive_encoders_and_of_no_other_figure()
     assert "/test/" in entries[0]["shards"][0]
     assert entries[0]["manifest"].endswith("test.parquet")
     assert compared_features(plan, "k-sweep") == []
+
+
+def test_retrievals_are_of_contrastive_encoders_on_the_first_data_set_they_are_clustered_on() -> None:
+    plan = make_plan(load_config(read_yaml(Path("config/digits-all.yaml")), Path("config")))
+    cell = retrieval_cell(plan)
+    names = [entry["encoder"] for entry in cell["encoders"]]
+    assert (cell["dataset"], cell["split"]) == ("digits", "test")
+    assert names == ["simclr", "NPID", "NPID + CLD", "MoCo", "MoCo + CLD"]
+    assert "/test/" in cell["encoders"][1]["queries"][0]
+    assert "/train/" in cell["encoders"][1]["bank"][0]
+    files = retrieval_inputs(plan)
+    assert len(files) == 2 + 2 * len(names)
+    assert cell["location"] not in files
+
+
+def test_retrievals_need_a_contrastive_encoder() -> None:
+    with pytest.raises(UserError, match="'retrieval'"):
+        retrieval_cell(_plan(clusterings=[{"method": "mmdc", "encoders": ["mmdc"]}]))

@@ -32,11 +32,12 @@ def frame_for(
     if FIGURES[name].data == "prototypes":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(12)]
         return pd.DataFrame({"cluster": range(12), "image": images})
-    if FIGURES[name].data == "neighbours":
+    if FIGURES[name].data in ("neighbours", "retrieval"):
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(6)]
         return pd.DataFrame(
             {
                 "anchor": [0, 0, 0, 5, 5, 5],
+                "encoder": "NPID",
                 "rank": [0, 1, 2] * 2,
                 "image": images,
                 "true": [True, True, False] * 2,
