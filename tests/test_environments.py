@@ -31,6 +31,7 @@ FAMILIES = {
         "draw_filters",
         "draw_neighbours",
         "draw_retrieval",
+        "draw_snapshots",
         "draw_clusters",
         "draw_thumbnails",
         "arrange_pictures",

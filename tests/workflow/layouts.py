@@ -153,6 +153,17 @@ def write_imagenet(folder: Path) -> None:
             Image.fromarray(values[:, :36].transpose(1, 2, 0)).save(path, format="JPEG")
 
 
+def write_imagenet_lt(folder: Path) -> None:
+    """`ImageNet_LT_train.txt`: path and label, of two train images of a synset or, by turns, of one."""
+    lines = [
+        f"train/{synset}/{synset}_{number}.JPEG {label}\n"
+        for label, synset in enumerate(synsets())
+        for number in range(1, 3 - label % 2)
+    ]
+    folder.mkdir(parents=True)
+    (folder / "ImageNet_LT_train.txt").write_text("".join(lines), encoding="utf-8")
+
+
 def synsets() -> list[str]:
     """Return the synsets of `write_imagenet`, in the order of labels."""
     return sorted(_written())
@@ -233,6 +244,7 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "CLUSTERPROBE_CIFAR100": write_cifar100,
     "CLUSTERPROBE_STL10": write_stl10,
     "CLUSTERPROBE_IMAGENET": write_imagenet,
+    "CLUSTERPROBE_IMAGENET_LT": write_imagenet_lt,
     "CLUSTERPROBE_MNIST": write_mnist,
     "CLUSTERPROBE_TINY_IMAGENET": write_tiny_imagenet,
     "CLUSTERPROBE_SVHN": write_svhn,

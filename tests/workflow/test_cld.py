@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from project import Project
@@ -24,6 +25,7 @@ NPID: dict[str, Any] = {
     "optimiser": {"name": "adam", "learning_rate": 0.01},
     "epochs": 2,
     "batch_size": 64,
+    "snapshots": {"epochs": [0, 2], "images": 40},
 }
 CLD = NPID | {
     "title": "NPID + CLD",
@@ -44,7 +46,7 @@ EXPERIMENT = {
     "probes": [{"method": "knn", "options": {"k": 5}}, {"method": "linear", "options": {"epochs": 2}}],
     "report": {
         "tables": ["clustering", "long-tail", "probes", "cld-table-1", "cld-table-2", "cld-table-6"],
-        "figures": ["acc-by-method", "training-curves", "similarities"],
+        "figures": ["acc-by-method", "training-curves", "similarities", "retrieval", "snapshots"],
         "galleries": [],
     },
 }
@@ -66,6 +68,16 @@ def table(project: Project, name: str) -> pd.DataFrame:
 def test_both_branches_come_from_one_training(project: Project) -> None:
     assert len(project.found("data/encoders/*/heads.safetensors")) == 2
     assert len(project.found("data/features/*/tail-*/train/*.npy")) == 3
+
+
+def test_features_on_the_way_are_of_the_evaluated_images(project: Project) -> None:
+    kept = [np.load(file) for file in project.folder.glob("data/encoders/*/found.npz")]
+    assert len(kept) == 2
+    for found in kept:
+        assert found["snapshots"].shape == (2, 40, 16)
+        assert found["snapshot_epochs"].tolist() == [0, 2]
+        assert found["snapshot_rows"][[0, -1]].tolist() == [0, 358]
+        assert found["snapshot_content"] != found["content"]
 
 
 def test_the_train_split_has_a_long_tail_and_classes_count_the_same(project: Project) -> None:

@@ -77,6 +77,7 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
             epochs = 2 if options.get("rotation") == "epochs" else 1  # one for each task
             epochs += name.endswith("before-refinement")  # or else it is the training that goes on
             encoder |= {"epochs": epochs, "batch_size": 16}
+            encoder |= {"snapshots": {"epochs": [0, 1]}} if encoder.get("snapshots") else {}
             if "groups" in options and not options.get("every_image_a_group"):
                 options["groups"] = 5  # of the 16 images of a batch
             if "threshold" in options:  # or else nothing is certain after one epoch

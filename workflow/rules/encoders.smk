@@ -17,6 +17,8 @@ def encoder_definition(wildcards):
             "published",
         },
     )
+    if definition.get("snapshots") is None:
+        definition.pop("snapshots", None)
     return definition | {"preprocessing": encoder.definition.preprocessing.resolved(), "seed": encoder.seed}
 
 

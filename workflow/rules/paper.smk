@@ -145,7 +145,7 @@ rule draw_figure:
     benchmark:
         f"data/benchmarks/draw_figure/{EXPERIMENT}.{{figure}}.jsonl"
     wildcard_constraints:
-        figure=r"(?!prototypes|first-filters|neighbours|retrieval|sela-low-entropy|sela-random)[a-z0-9-]+",
+        figure=r"(?!prototypes|first-filters|neighbours|retrieval|snapshots|sela-low-entropy|sela-random)[a-z0-9-]+",
     threads: 1
     resources:
         mem_mb=memory,
@@ -283,6 +283,38 @@ rule draw_retrieval:
         code=digest("draw_retrieval.py"),
     script:
         "../scripts/draw_retrieval.py"
+
+
+rule draw_snapshots:
+    """Maps of the same images over the epochs of trainings."""
+    input:
+        lambda w: [
+            training[part]
+            for training in figure_cells.snapshots_cell(PLAN)
+            for part in ("found", "manifest")
+        ],
+    output:
+        pdf=f"reports/{EXPERIMENT}/figures/snapshots.pdf",
+        png=report(
+            f"reports/{EXPERIMENT}/figures/snapshots.png",
+            caption="../report/item.rst",
+            category="Figures",
+            labels={"figure": "snapshots"},
+        ),
+    log:
+        f"data/logs/draw_snapshots/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/draw_snapshots/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        trainings=lambda w: figure_cells.snapshots_cell(PLAN),
+        caption=caption("figure", "snapshots"),
+        code=digest("draw_snapshots.py"),
+    script:
+        "../scripts/draw_snapshots.py"
 
 
 def cluster_examples(wildcards):

@@ -175,6 +175,15 @@ class StartNeighbours(Strict):
     approximate: bool = Field(False, description="search near cells only, as `neighbours.approximate`")
 
 
+class Snapshots(Strict):
+    """Features that a training keeps on the way, of images of the evaluation split; for its figure."""
+
+    epochs: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="after how many epochs; 0: before the first"
+    )
+    images: int = Field(500, ge=1, description="how many images, evenly spread over the split")
+
+
 class TrainedEncoder(_Encoder):
     """A network trained by this workflow with one of its objectives."""
 
@@ -212,6 +221,17 @@ class TrainedEncoder(_Encoder):
         description="augment images as they are before the centre crop of `preprocessing`; what is not "
         "augmented is cropped as ever",
     )
+    snapshots: Snapshots | None = Field(
+        None, description="features kept on the way, for figure `snapshots`; null: none"
+    )
+
+    @model_validator(mode="after")
+    def _snapshots_within_the_training(self) -> TrainedEncoder:
+        if self.snapshots and max(self.snapshots.epochs) > self.epochs:
+            raise ValueError(f"`snapshots.epochs`: the training has only {self.epochs} epochs")
+        if self.snapshots and self.cached_views is not None:
+            raise ValueError("`snapshots` of a frozen `start` would all be the same: leave them out")
+        return self
 
     @model_validator(mode="after")
     def _cached_views_of_a_frozen_start(self) -> TrainedEncoder:
@@ -269,6 +289,8 @@ def encoder_identity(encoder: Encoder) -> dict[str, Any]:
     """
     fields = encoder.model_dump(mode="json")
     identity = {key: value for key, value in fields.items() if key not in _NOT_IDENTITY}
+    if identity.get("snapshots") is None:  # as before there were any
+        identity.pop("snapshots", None)
     identity["preprocessing"] = encoder.preprocessing.resolved()
     if isinstance(encoder, FileEncoder) and encoder.sha256 is None:
         identity["url"] = encoder.origin

@@ -153,6 +153,29 @@ def retrieval_inputs(plan: Plan) -> list[str]:
     return sorted({cell["manifest"], cell["train_manifest"], *shards})
 
 
+def snapshots_cell(plan: Plan) -> list[dict[str, str]]:
+    """Return every training of a first seed that keeps snapshots, on the data set of the first of them.
+
+    Raises UserError if there are none.
+    """
+    kept = []
+    for encoder in plan.encoders.values():
+        first_seed = isinstance(encoder.definition, TrainedEncoder) and not encoder.seed
+        if first_seed and encoder.definition.snapshots and encoder.trained_on and encoder.selection:
+            kept.append((encoder, encoder.trained_on, encoder.selection))
+    if not kept:
+        raise UserError("figure 'snapshots': no trained encoder that is used keeps any; give one `snapshots`")
+    return [
+        {
+            "encoder": plan.title("encoder", encoder.name),
+            "found": paths.found_files(encoder.id)[0],
+            "manifest": paths.manifest(dataset, split),
+        }
+        for encoder, dataset, split in kept
+        if dataset == kept[0][1]
+    ]
+
+
 def _contrastive_runs(plan: Plan) -> list[Run]:
     """Return the default k-means runs on encoders that learn by telling images apart."""
     found = []

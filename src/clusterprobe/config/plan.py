@@ -199,13 +199,13 @@ def _add_encoder(
 
 
 def _selection(name: str, definition: TrainedEncoder, dataset: PlannedDataset) -> str | None:
-    """Return the evaluation split if the objective of an encoder asks to choose by its images."""
-    if definition.objective.options.get("selection") != "evaluation":
+    """Return the evaluation split if an objective asks to choose by its images, or snapshots are of them."""
+    chosen_by = definition.objective.options.get("selection") == "evaluation"
+    if not chosen_by and definition.snapshots is None:
         return None
     if dataset.evaluation_split is None:
-        raise UserError(
-            f"encoders.{name}.objective.options.selection: {dataset.name} has only its train split"
-        )
+        key = "objective.options.selection" if chosen_by else "snapshots"
+        raise UserError(f"encoders.{name}.{key}: {dataset.name} has only its train split")
     return dataset.evaluation_split
 
 

@@ -56,7 +56,8 @@ class PlannedEncoder:
 
     `start` is the encoder that its training goes on from, `neighbours` are the sets that it learns from,
     `cached` are features of `start` that it reads in place of images, `selection` is the split whose images,
-    without labels, its objective chooses by, `clusters` is the size of its heads if they are clusterings.
+    without labels, its objective chooses by or its snapshots are of, `clusters` is the size of its heads if
+    they are clusterings.
     """
 
     id: str

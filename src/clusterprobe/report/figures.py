@@ -35,6 +35,7 @@ from clusterprobe.report.names import method_title
 from clusterprobe.report.neighbour_grid import neighbour_grid, retrieval_grid
 from clusterprobe.report.prototypes import prototypes
 from clusterprobe.report.similarity_figure import similarities
+from clusterprobe.report.snapshot_figure import snapshots
 from clusterprobe.report.style import in_style
 from clusterprobe.report.summary import tidy
 from clusterprobe.store.atomic import atomic_path
@@ -48,8 +49,9 @@ class Drawing:
     "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
     (columns anchor, rank, image, true), "retrieval" (the same and encoder), "examples" (columns cluster,
-    rank, image, entropy), or one of those that evaluate.label_entropy, evaluate.filters and
-    evaluate.similarity_histogram make: "entropies", "agreements", "filters", "similarities". What else a
+    rank, image, entropy), or one of those that evaluate.label_entropy, evaluate.filters,
+    evaluate.similarity_histogram and evaluate.snapshots make: "entropies", "agreements", "filters",
+    "similarities", "snapshots". What else a
     figure takes stands in `attrs` of its frame; the drawing functions name it.
     """
 
@@ -177,6 +179,12 @@ FIGURES = {
         "different classes. First seed.",
         similarities,
         "similarities",
+    ),
+    "snapshots": Drawing(
+        "The same images over the epochs of trainings: their features in two dimensions by t-SNE, each map "
+        "made on its own. Colour and shape: class. First seed.",
+        snapshots,
+        "snapshots",
     ),
     "kmeans-figure-1a": Drawing(
         "ACC of k-means against the accuracy of a linear classifier, of encoders that saw no labels; lines "

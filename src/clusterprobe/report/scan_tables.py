@@ -76,10 +76,10 @@ _PRETEXTS = PaperTable(
             "waits for the pretext RotNet (objective rotation)",
         ),
         *_pretext(
-            "Instance discrimination, NCE",
+            "Instance discrimination, NPID",
             "Inst. discr. [51]",
             ("npid", "nce", "instance-discrimination"),
-            "waits for the pretext instance discrimination with NCE (objective npid)",
+            "waits for the pretext instance discrimination with a memory (objective npid)",
         ),
         *_pretext(
             "Instance discrimination, SimCLR",

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import (
     ArchitectureRecord,
@@ -29,6 +31,7 @@ from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
 from clusterprobe.train.job import Trained, build_networks, train_encoder
 from clusterprobe.train.objective import Networks, needed_by
+from clusterprobe.train.snapshots import SNAPSHOTS
 from clusterprobe.train.state import Checkpoint
 
 # What the definition of a trained encoder says beside its training.
@@ -49,7 +52,7 @@ def run_training(
     """Train on the images of a manifest, or on features of them, and write an encoder to `folder`.
 
     It consists of record, weights, heads, training.jsonl, and found.npz: what the objective found out, such
-    as labels of the images, by name, and the `content` of the images.
+    as labels of the images, by name, and the `content` of the images; snapshots with the content of theirs.
 
     The resume state at `state` belongs to this definition, code and content only, and is removed once the
     outputs are written; of several processes the first writes. Raises TrainingInterrupted when stopped by a
@@ -74,6 +77,8 @@ def run_training(
         return
     write_text(folder / "training.jsonl", "".join(f"{line}\n" for line in trained.log))
     found = {name: values.numpy() for name, values in trained.found.items()}
+    if SNAPSHOTS in found and made_from.selection_manifest:
+        found["snapshot_content"] = np.array(read_manifest(made_from.selection_manifest).content)
     save_arrays(folder / FOUND, {**found, "content": images.content})
     save_encoder(folder, _canonical(trained, definition, preprocessing, heads))
     state.unlink(missing_ok=True)

@@ -32,11 +32,15 @@ from clusterprobe.train.objective import Networks, ObjectiveFactory, Setting, ne
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.options import read_options
 from clusterprobe.train.schedules import Schedule
+from clusterprobe.train.snapshots import SNAPSHOTS, SnapshotOptions, Snapshots
 from clusterprobe.train.state import Checkpoint
 from clusterprobe.train.views import ViewMaker, ViewSource
 
 _RECIPE_KEYS = {entry.name for entry in dataclasses.fields(Recipe)}
-_NETWORK_KEYS = {"objective", "architecture", "preprocessing", "head", "augmentation", "uncropped"}
+_NETWORK_KEYS = {
+    *("objective", "architecture", "preprocessing", "head", "augmentation", "uncropped"),
+    SNAPSHOTS,
+}
 _FILE_KEYS = {
     "images",
     "selection",
@@ -94,7 +98,8 @@ def train_encoder(
     Args:
         job: objective {name, options}, architecture {name, options}, preprocessing {size, mean, std, ...},
             head {kind, options, count} or null, augmentation (a list of steps, or named lists), uncropped
-            (images are larger than the size of preprocessing, and "plain" is their centre), optimiser
+            (images are larger than the size of preprocessing, and "plain" is their centre), snapshots
+            {epochs, images} or null (features of images of `data.selection`, kept on the way), optimiser
             {name, learning_rate, ...}, schedule {name, ...}, epochs, batch_size, ema, seed, precision,
             drop_last.
         data: images, and what else the objective needs.
@@ -122,10 +127,18 @@ def train_encoder(
     fixed = whole.body.eval() if isinstance(data.images, CachedViews) else None
     trainable = Networks(Body(nn.Identity(), fixed.width), whole.heads) if fixed else whole
     objective = make_objective(trainable, options, setting)
-    log = train(objective, views, recipe, checkpoint or Checkpoint(), watch)
+    snapshots = _snapshots(job, data)
+    log = train(objective, views, recipe, checkpoint or Checkpoint(), watch, snapshots)
     result = objective.eval().cpu().networks()
-    found = dict(objective.found())
+    found = {**objective.found(), **(snapshots.found() if snapshots else {})}
     return Trained(fixed or result.body, dict(result.heads), log, objective.chosen_head(), found)
+
+
+def _snapshots(job: Mapping[str, Any], data: Data) -> Snapshots | None:
+    if not job.get(SNAPSHOTS):
+        return None
+    options = read_options(SnapshotOptions, job[SNAPSHOTS], "training: snapshots")
+    return Snapshots.of(options, len(data.selection) if data.selection else None)
 
 
 def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Path:

@@ -22,6 +22,7 @@ from clusterprobe.train.interrupt import StopWatch, TrainingInterrupted
 from clusterprobe.train.objective import Batch, Epoch, Objective
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.schedules import Schedule
+from clusterprobe.train.snapshots import Snapshots
 from clusterprobe.train.state import Checkpoint, TrainingState
 from clusterprobe.train.views import ViewSource
 
@@ -62,9 +63,14 @@ class Recipe:
 
 
 def train(
-    objective: Objective, views: ViewSource, recipe: Recipe, checkpoint: Checkpoint, watch: StopWatch
+    objective: Objective,
+    views: ViewSource,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    watch: StopWatch,
+    snapshots: Snapshots | None = None,
 ) -> list[str]:
-    """Train `objective` in place and return the log, one JSON line per epoch.
+    """Train `objective` in place, fill `snapshots`, and return the log, one JSON line per epoch.
 
     On the CPU, with the same number of threads, an interrupted and resumed run gives the same bytes as an
     undisturbed one.
@@ -82,7 +88,7 @@ def train(
     trainable = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimisers = {name: recipe.optimiser.make(trainable) for name in objective.optimisers()}
     average = ExponentialAverage(objective, recipe.ema) if recipe.ema is not None else None
-    state = TrainingState(objective, optimisers, average)
+    state = TrainingState(objective, optimisers, average, snapshots=snapshots)
     if payload := checkpoint.load():
         state.restore(payload, views.device)
 
@@ -132,6 +138,7 @@ class _Run:
             for group in optimiser.param_groups:
                 group["lr"] = rate
         if state.step == 0:
+            self._take_snapshot(number, first=True)
             state.objective.before_epoch(self._hook("before-epoch", number))
 
         state.objective.train()
@@ -146,7 +153,13 @@ class _Run:
 
         closing = state.objective.after_epoch(self._hook("after-epoch", number))
         state.log.append(_log_line(state, rate, self._steps, closing))
+        self._take_snapshot(number + 1)
         state.epoch, state.step, state.taken, state.sums = number + 1, 0, 0, {}
+
+    def _take_snapshot(self, epoch: int, first: bool = False) -> None:
+        """Keep features after so many epochs, if they are asked for; before the first of them only there."""
+        if self.state.snapshots and first == (epoch == 0):
+            self.state.snapshots.take(self.state.objective, epoch, self.views.plain)
 
     def _hook(self, name: str, *place: int) -> Epoch:
         """What a hook of the objective gets at this place of the run."""

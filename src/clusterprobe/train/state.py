@@ -17,6 +17,7 @@ from clusterprobe.store.state import load_state, save_state
 from clusterprobe.train import distributed
 from clusterprobe.train.exponential_average import ExponentialAverage
 from clusterprobe.train.objective import Objective
+from clusterprobe.train.snapshots import Snapshots
 
 
 @dataclass
@@ -31,6 +32,7 @@ class TrainingState:
             of steps.
         taken: steps of this epoch that were not skipped.
         log: finished lines of the log.
+        snapshots: features that are kept on the way, if any are asked for.
     """
 
     objective: Objective
@@ -41,6 +43,7 @@ class TrainingState:
     taken: int = 0
     sums: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    snapshots: Snapshots | None = None
 
     def to_bytes(self) -> bytes:
         """Serialise with torch.save: plain containers and tensors only."""
@@ -53,6 +56,7 @@ class TrainingState:
                 "position": {"epoch": self.epoch, "step": self.step, "taken": self.taken},
                 "sums": self.sums,
                 "log": self.log,
+                "snapshots": self.snapshots.taken if self.snapshots else {},
             },
             buffer,
         )
@@ -68,6 +72,8 @@ class TrainingState:
             self.average.load_state_dict(saved["average"])
         self.epoch, self.step, self.taken = (saved["position"][key] for key in ("epoch", "step", "taken"))
         self.sums, self.log = saved["sums"], saved["log"]
+        if self.snapshots:
+            self.snapshots.taken = {epoch: taken.cpu() for epoch, taken in saved["snapshots"].items()}
 
 
 @dataclass

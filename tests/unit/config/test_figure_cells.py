@@ -15,6 +15,7 @@ from clusterprobe.config.figure_cells import (
     prototypes_run,
     retrieval_cell,
     retrieval_inputs,
+    snapshots_cell,
     swept_defaults,
     variant_histories,
 )
@@ -145,3 +146,15 @@ def test_retrievals_are_of_contrastive_encoders_on_the_first_data_set_they_are_c
 def test_retrievals_need_a_contrastive_encoder() -> None:
     with pytest.raises(UserError, match="'retrieval'"):
         retrieval_cell(_plan(clusterings=[{"method": "mmdc", "encoders": ["mmdc"]}]))
+
+
+def test_snapshots_are_those_of_first_seeds_that_keep_any() -> None:
+    kept = _with("mmdc", "snapshots", {"epochs": [0, 40]})
+    plan = _plan(encoders=kept, clusterings=[{"method": "mmdc", "encoders": ["mmdc"]}])
+    (entry,) = snapshots_cell(plan)
+    first = next(encoder for encoder in plan.encoders.values() if encoder.seed == 0)
+    assert (entry["encoder"], first.selection) == ("MMDC", "test")
+    assert entry["found"] == f"data/encoders/{first.id}/found.npz"
+    assert entry["manifest"].endswith("/test.parquet")
+    with pytest.raises(UserError, match="give one `snapshots`"):
+        snapshots_cell(_plan())

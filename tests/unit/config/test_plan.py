@@ -37,7 +37,7 @@ def test_one_hyper_parameter_changes_its_chain_only(values: dict[str, Any]) -> N
     encoders["simclr"]["epochs"] = 7
     plan, changed = _plan(), _plan(encoders=encoders)
     kept = set(plan.encoders) & set(changed.encoders)
-    assert {plan.encoders[key].name for key in kept} == {"pixels", "random", "mmdc"}
+    assert {plan.encoders[key].name for key in kept} == {"pixels", "random", "mmdc", "npid-cld"}
     kept_runs = set(plan.runs) & set(changed.runs)
     assert {plan.runs[key].network for key in kept_runs} == {"pixels", "random", "mmdc"}
 
@@ -240,3 +240,30 @@ def test_the_split_that_is_looked_at(splits: list[str], evaluation: str | None) 
     datasets = {"mine": {"kind": "folder", "splits": {split: split for split in splits}}}
     plan = _plan(datasets=datasets, fit=["mine"], transfer={}, clusterings=[{"method": "kmeans"}])
     assert plan.dataset("mine").evaluation_split == evaluation
+
+
+def test_features_on_the_way_are_a_training_of_their_own_and_have_no_say_where_there_are_none(
+    values: dict[str, Any],
+) -> None:
+    def ids(snapshots: object) -> set[str]:
+        mmdc = values["encoders"]["mmdc"] | {"snapshots": snapshots}
+        plan = _plan(encoders=values["encoders"] | {"mmdc": mmdc})
+        return {encoder.id for encoder in plan.encoders.values() if encoder.name == "mmdc"}
+
+    before = {encoder.id for encoder in _plan().encoders.values() if encoder.name == "mmdc"}
+    assert ids(None) == before
+    assert not ids({"epochs": [40]}) & before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"snapshots": {"epochs": [41]}}, "only 40 epochs"),
+        ({"snapshots": {"epochs": [-1]}}, "greater than or equal to 0"),
+        ({"snapshots": {"epochs": []}}, "at least 1"),
+    ],
+)
+def test_snapshots_lie_within_a_training(values: dict[str, Any], changes: Any, message: str) -> None:
+    mmdc = values["encoders"]["mmdc"] | changes
+    with pytest.raises(UserError, match=message):
+        _plan(encoders=values["encoders"] | {"mmdc": mmdc})

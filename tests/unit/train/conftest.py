@@ -22,6 +22,7 @@ from clusterprobe.train.loop import Recipe, train
 from clusterprobe.train.objective import Batch, Epoch, Loss, Networks, Objective, View
 from clusterprobe.train.optimisers import Optimiser
 from clusterprobe.train.schedules import Schedule
+from clusterprobe.train.snapshots import Snapshots
 from clusterprobe.train.state import Checkpoint
 from clusterprobe.train.views import ViewMaker
 
@@ -90,19 +91,26 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(
-        self, objective: Objective | None = None, deadline: float | None = None, **recipe: Any
-    ) -> tuple[list[str], dict[str, Any]]:
-        objective = objective or Everything()
+    def views(self) -> ViewMaker:
+        """The same random images to train on and to choose by."""
         pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 1, 8, 8), dtype=np.uint8)
         augmentations = {
             "train": Augmentation([{"name": "random-resized-crop"}, {"name": "gaussian-noise"}]),
             "other": Augmentation([{"name": "flip"}]),
             "plain": Augmentation([]),
         }
-        views = ViewMaker(
-            {"train": ArrayImages(pixels)}, augmentations, [0.5], [0.25], 1, torch.device("cpu")
-        )
+        images = ArrayImages(pixels)
+        sets = {"train": images, "selection": images}
+        return ViewMaker(sets, augmentations, [0.5], [0.25], 1, torch.device("cpu"))
+
+    def __call__(
+        self,
+        objective: Objective | None = None,
+        deadline: float | None = None,
+        snapshots: Snapshots | None = None,
+        **recipe: Any,
+    ) -> tuple[list[str], dict[str, Any]]:
+        objective = objective or Everything()
         settings: dict[str, Any] = {
             "epochs": 3,
             "batch_size": BATCH,
@@ -112,7 +120,8 @@ class Run:
             "seed": 1,
         }
         checkpoint = Checkpoint(self.folder / "state", "print", every_seconds=1e9)
-        log = train(objective, views, Recipe(**settings | recipe), checkpoint, StopWatch(deadline))
+        watch = StopWatch(deadline)
+        log = train(objective, self.views(), Recipe(**settings | recipe), checkpoint, watch, snapshots)
         return log, objective.state_dict()
 
 
