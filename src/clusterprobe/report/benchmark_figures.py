@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,10 @@ _LEFT_OUT = ("SwAV", "SimCLRv2 (ResNet-152 3×")
 
 @dataclass(frozen=True)
 class _Cloud:
-    """Points of one kind: names, x and y (fractions), and which of them the line is fitted to."""
+    """Points of one kind: names, x and y (fractions), and which of them the line is fitted to.
+
+    `measured`: whether x was measured here; `quoted`: what x is elsewhere, by name.
+    """
 
     label: str
     names: Sequence[str]
@@ -48,6 +51,7 @@ class _Cloud:
     y: Sequence[float]
     fitted: Sequence[bool]
     measured: Sequence[bool]
+    quoted: Mapping[str, float] = field(default_factory=dict)
 
 
 def linear_against_acc(results: pd.DataFrame) -> Figure:
@@ -65,7 +69,8 @@ def linear_against_acc(results: pd.DataFrame) -> Figure:
         table = table[table["encoder"].isin(known)]
         x = [known[encoder] for encoder in table["encoder"]]
         of_ours = [encoder in measured for encoder in table["encoder"]]
-        clouds.append(_cloud(protocol, table, x, table["acc"], of_ours))
+        cloud = _cloud(protocol, table, x, table["acc"], of_ours)
+        clouds.append(replace(cloud, quoted={name: quoted[name] for name in quoted if name in measured}))
     if not any(len(cloud.x) for cloud in clouds if cloud.label != _PUBLISHED):
         raise UserError(
             f"figure {name!r} has nothing to draw: no linear accuracy of an encoder is known; add a probe, "
@@ -160,7 +165,11 @@ def _draw_clouds(clouds: Sequence[_Cloud], across: str, up: str) -> Figure:
         fit = _line(axis, cloud, colour)
         handles.append(Line2D([], [], color=colour, marker=marker, ls="--", label=_described(cloud, fit)))
     if any(any(cloud.measured) for cloud in clouds):
-        handles.append(Line2D([], [], color=INK, marker="o", ls="none", label="filled: x was measured here"))
+        handles.append(
+            Line2D(
+                [], [], color=INK, marker="o", ls="none", label="filled: x was measured here, hollow: quoted"
+            )
+        )
     axis.set_xlabel(across)
     axis.set_ylabel(up)
     percent_axis(axis, "x")
@@ -171,10 +180,17 @@ def _draw_clouds(clouds: Sequence[_Cloud], across: str, up: str) -> Figure:
 
 
 def _scatter(axis: Axes, cloud: _Cloud, colour: str, marker: str) -> list[NamedPoint]:
-    """Draw the points and return them; hollow where x is a quoted number while others are measured."""
+    """Draw the points and return them; hollow where x is a quoted number while others are measured.
+
+    A dotted line leads from a measured one to the quoted number of the same encoder.
+    """
     for x, y, measured in zip(cloud.x, cloud.y, cloud.measured, strict=True):
         face = "none" if any(cloud.measured) and not measured else colour
         axis.plot(x, y, marker=marker, ls="none", color=colour, mfc=face, ms=4.5)
+    for name, x, y in zip(cloud.names, cloud.x, cloud.y, strict=True):
+        if name in cloud.quoted:
+            axis.plot([x, cloud.quoted[name]], [y, y], color=colour, ls=":", lw=0.7, alpha=0.6)
+            axis.plot(cloud.quoted[name], y, marker=marker, ls="none", color=colour, mfc="none", ms=4.5)
     places = zip(cloud.x, cloud.y, cloud.names, strict=True)
     return [NamedPoint(x, y, name, colour) for x, y, name in places]
 

@@ -72,6 +72,9 @@ def test_a_measured_linear_accuracy_takes_the_place_of_a_quoted_one(benchmark_re
     assert found["DINO (ViT-S/16)"][0] == pytest.approx(0.77)
     assert found["BigBiGAN (RevNet-50 4×, latent)"][0] == pytest.approx(0.35)
     assert "filled: x was measured here" in legend(figure)
+    joined = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    ends = [sorted(map(float, line.get_xdata())) for line in joined]  # type: ignore[arg-type]
+    assert pytest.approx([0.66, 0.73]) in ends, "from what was measured to what is quoted"
     assert not any("supervised" in name for name in found)
     quoted = benchmark_results[benchmark_results["metric"] != "linear_top1"]
     quoted.attrs = benchmark_results.attrs
