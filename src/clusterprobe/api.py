@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clusterprobe.cluster.kmeans import KMeansModel, assign, fit_kmeans
 from clusterprobe.config.errors import UserError
-from clusterprobe.config.own_pictures import candidate_sizes, pixels, pretext
+from clusterprobe.config.own_pictures import CRITERIA, candidate_sizes, pixels, pretext
 from clusterprobe.evaluate.choosing import agreed
 from clusterprobe.evaluate.criteria import (
     Found,
@@ -32,7 +32,7 @@ from clusterprobe.store.rows import ArrayRows, Float32
 
 Array = npt.NDArray[Any]
 
-_SEEDS, _SAMPLE, _DIMS, _FOLDS = 3, 2000, 50, 5
+_SEEDS, _SAMPLE, _DIMS = 3, 2000, 50
 
 
 class Clusterer:
@@ -145,7 +145,7 @@ class Clusterer:
             values = {
                 "silhouette": silhouette(Sample(axes, sample, k)),
                 "stability": float(np.mean(stability([Found(each) for each in found], k))),
-                "generalisation": generalisation(Sample(rows.take(chosen), sample, k), _FOLDS, 0),
+                "generalisation": generalisation(Sample(rows.take(chosen), sample, k), CRITERIA["folds"], 0),
             }
             for name, value in values.items():
                 self.criteria_.setdefault(name, {})[k] = value

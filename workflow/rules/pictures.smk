@@ -1,10 +1,78 @@
 # A folder of pictures: its clusters as tables, a gallery and a model that travels.
 
-from clusterprobe.config import picture_cells
+from clusterprobe.config import cells, picture_cells
 from clusterprobe.store.hashing import sha256_file
 
 PICTURES = f"data/pictures/{EXPERIMENT}"
 PAGE_FILES = Path(picture_cells.__file__).parents[1] / "report" / "gallery_page"
+
+
+# All numbers of clusters that there is a choice of are tried in one job: to start some jobs for each of them would
+# take longer than their work.
+CANDIDATES = picture_cells.tried_together(PLAN)
+CANDIDATE_RUNS = [PLAN.runs[entry["run"]] for entry in CANDIDATES]
+
+
+ruleorder: try_candidates > fit_kmeans
+ruleorder: try_candidates > score_clusterings
+ruleorder: evaluate_candidates > evaluate_clustering
+
+
+rule try_candidates:
+    """Centres, clusters and label-free criteria of every number of clusters; labels are not among the input."""
+    input:
+        sorted({path for run in CANDIDATE_RUNS for path in cells.fitting_inputs(run)}),
+    output:
+        [paths.model(run) for run in CANDIDATE_RUNS],
+        [paths.assignments(run) for run in CANDIDATE_RUNS],
+        [paths.criteria(run) for run in CANDIDATE_RUNS],
+    log:
+        f"data/logs/try_candidates/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/try_candidates/{EXPERIMENT}.jsonl"
+    threads: COMPUTE.threads
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+        gpu=ARRAY_GPUS,
+        device=COMPUTE.device,
+    params:
+        candidates=CANDIDATES,
+        fitting_code=digest("fit_kmeans.py"),
+        code=digest("try_candidates.py"),
+    script:
+        "../scripts/try_candidates.py"
+
+
+rule evaluate_candidates:
+    """All metrics of every number of clusters that was tried."""
+    input:
+        sorted({path for run in CANDIDATE_RUNS for path in cells.evaluation_inputs(run)["labels"]}),
+        [paths.model(run) for run in CANDIDATE_RUNS],
+        [paths.assignments(run) for run in CANDIDATE_RUNS],
+    output:
+        [paths.run_results(run) for run in CANDIDATE_RUNS],
+    log:
+        f"data/logs/evaluate_candidates/{EXPERIMENT}.log",
+    benchmark:
+        f"data/benchmarks/evaluate_candidates/{EXPERIMENT}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=runtime,
+    params:
+        candidates=[
+            {
+                "cell": cells.evaluation_cell(run),
+                "model": paths.model(run),
+                "assignments": paths.assignments(run),
+                "results": paths.run_results(run),
+            }
+            for run in CANDIDATE_RUNS
+        ],
+        code=digest("evaluate_candidates.py"),
+    script:
+        "../scripts/evaluate_candidates.py"
 
 
 rule choose_clusters:

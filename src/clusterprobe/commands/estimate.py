@@ -17,6 +17,7 @@ PER_PICTURE = frozenset(
         "extract_features",
         "mine_neighbours",
         "fit_kmeans",
+        "try_candidates",
         "assign_clusters",
         "draw_thumbnails",
         "arrange_pictures",

@@ -25,6 +25,7 @@ STAGES = {
     "mine_neighbours": "find neighbours",
     "fit_kmeans": "cluster",
     "assign_clusters": "cluster",
+    "try_candidates": "try numbers of clusters",
     "score_clusterings": "judge numbers of clusters",
     "choose_clusters": "choose the number of clusters",
     "draw_thumbnails": "draw thumbnails",

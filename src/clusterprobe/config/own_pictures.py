@@ -14,6 +14,9 @@ Definition = dict[str, Any]
 NAME = "pictures"
 """Of data set and reports, whatever the folder is called: a folder that is renamed stays the same."""
 
+CRITERIA: Definition = {"names": ["silhouette", "stability", "generalisation"], "folds": 2}
+"""What a number of clusters is chosen by. Two folds: five take longer than all the rest, and choose the same."""
+
 _KS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 _SMALLEST = 5  # pictures in a cluster, on average, below which a number of clusters is no candidate
 _VIEWS = {"cpu": 100_000, "cuda": 10_000_000}  # pictures that a pretext looks at in all its epochs
@@ -98,7 +101,7 @@ def configuration(request: Request) -> Definition:
         "encoders": encoders,
         "seeds": 3 if several else 1,
         "clusterings": [clusterings],
-        "criteria": {"names": ["silhouette", "stability", "generalisation"]} if several else None,
+        "criteria": CRITERIA if several else None,
         "pictures": merge | request.pictures_options,
         "neighbours": {"encoder_seeds": 0},
         "report": {"galleries": []} | ({"tables": [], "figures": []} if several else {}),

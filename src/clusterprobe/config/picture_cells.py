@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from clusterprobe.config import paths
+from clusterprobe.config.cells import fitting_cell
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Plan, Run
+from clusterprobe.config.probe_cells import scoring_cell
 
 SPLIT = "train"
 """The split of a folder of pictures: all of them."""
@@ -48,6 +50,30 @@ def choosing_cell(plan: Plan) -> list[dict[str, Any]]:
     return [
         {"k": run.clusters.k, "run": run.id, "criteria": paths.criteria(run) if len(runs) > 1 else None}
         for run in runs
+    ]
+
+
+def tried_together(plan: Plan) -> list[dict[str, Any]]:
+    """Return what one job fits and judges, a number of clusters each; nothing where there is no choice.
+
+    Heads are trained, each number by itself.
+    """
+    if plan.config.pictures is None or plan.config.clusterings[0].method in HEAD_METHODS:
+        return []
+    runs = candidates(plan)
+    scored = [plan.criteria[run.id] for run in runs if run.id in plan.criteria]
+    if len(runs) == 1 or len(scored) != len(runs):
+        return []
+    return [
+        {
+            "run": run.id,
+            "fitting": fitting_cell(run),
+            "scoring": scoring_cell(of_run, plan.config),
+            "model": paths.model(run),
+            "assignments": paths.assignments(run),
+            "criteria": paths.criteria(run),
+        }
+        for run, of_run in zip(runs, scored, strict=True)
     ]
 
 
