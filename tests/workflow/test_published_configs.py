@@ -6,6 +6,7 @@ One epoch, one seed, a small network on small images: everything else is as it s
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ EXPERIMENTS = sorted(
 )
 SMALL = {"name": "small-convnet", "options": {"widths": [8, 12], "strides": [2, 2]}}
 SIDE = 24
+MANY = 1000
+"""From so many clusters of a head on, a hundredth."""
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +65,13 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
     for group in values["clusterings"]:
         group.pop("seeds", None)
         group |= fewer(group) if network is not None else {}
+        group |= {"k": [k // 100 if k >= MANY else k for k in group["k"]]} if "k" in group else {}
     for probe in values.get("probes", []):
-        if min(probe.get("fractions", [1])) < 1 and probe["method"] == "linear":
-            one = {"learning_rates": [0.1], "weight_decays": [0.0]}  # some images have nothing to choose on
-            probe["options"] = probe.get("options", {}) | one
+        if probe["method"] == "linear":
+            # A choice takes ten times as long, and some images have nothing to choose on.
+            chosen = min(probe.get("fractions", [1])) == 1 and probe.get("crops", 1) == 1
+            quick = {"learning_rates": [0.1, 1.0] if chosen else [0.1], "weight_decays": [0.0]}
+            probe["options"] = probe.get("options", {}) | quick | {"batch_size": 16}
         if network is not None and probe.get("output", "").startswith("layer:"):
             probe["output"] = "layer:2"  # one that the small network has
     for name, encoder in values["encoders"].items():
@@ -80,6 +86,11 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
             encoder |= {"snapshots": {"epochs": [0, 1]}} if encoder.get("snapshots") else {}
             if "groups" in options and not options.get("every_image_a_group"):
                 options["groups"] = 5  # of the 16 images of a batch
+            if "relabellings" in options:
+                options["relabellings"] = math.ceil(options["relabellings"] / 20)
+            dimensions = (encoder.get("head") or {}).get("options", {}).get("dimensions", 0)
+            if dimensions >= MANY:
+                encoder["head"]["options"]["dimensions"] = dimensions // 100
             if "threshold" in options:  # or else nothing is certain after one epoch
                 options["threshold"] /= 1000
         if encoder["kind"] == "file":
