@@ -15,7 +15,7 @@ from project import REPOSITORY, Project, job_counts
 
 from clusterprobe.config import cells, paths
 from clusterprobe.config.catalogue import read_yaml
-from clusterprobe.config.datasets import indexing_definition
+from clusterprobe.config.dataset_identity import indexing_definition
 from clusterprobe.config.loading import load_config
 from clusterprobe.config.plan import make_plan
 from clusterprobe.config.planned import Features, Plan, PlannedDataset, Run

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from clusterprobe.config import loading, paths
-from clusterprobe.config.datasets import indexing_definition
+from clusterprobe.config.dataset_identity import indexing_definition
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.picture_cells import check_pictures
 from clusterprobe.config.plan import make_plan

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from clusterprobe.config.datasets import NOT_IDENTITY
+from clusterprobe.config.dataset_identity import NOT_IDENTITY
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.config.mistakes import explain
 

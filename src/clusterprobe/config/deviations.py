@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from clusterprobe.config.datasets import Strict
+from clusterprobe.config.strict import Strict
 
 Deviation = Literal[
     "raw-transfer-features",

@@ -108,6 +108,7 @@ def _type(annotation: Any) -> str:
         "clusterprobe.config.model.",
         "clusterprobe.config.encoders.",
         "clusterprobe.config.datasets.",
+        "clusterprobe.config.dataset_keys.",
         "clusterprobe.config.deviations.",
         "clusterprobe.config.probes.",
     ):

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from clusterprobe.config.datasets import Strict
 from clusterprobe.config.deviations import AsPublished
 from clusterprobe.config.publications import SEEN, Feature, Publication, Seen
+from clusterprobe.config.strict import Strict
 
 Options = dict[str, Any]
 

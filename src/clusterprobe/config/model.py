@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from clusterprobe.config.datasets import Dataset, Strict
+from clusterprobe.config.datasets import Dataset
 from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import Encoder
 from clusterprobe.config.pictures import Pictures
 from clusterprobe.config.probes import Criteria, Probe
+from clusterprobe.config.strict import Strict
 
 Method = Literal[
     "kmeans",

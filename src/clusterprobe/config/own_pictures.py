@@ -15,7 +15,7 @@ NAME = "pictures"
 """Of data set and reports, whatever the folder is called: a folder that is renamed stays the same."""
 
 CRITERIA: Definition = {"names": ["silhouette", "stability", "generalisation"], "folds": 2}
-"""What a number of clusters is chosen by. Two folds: five take longer than all the rest, and choose the same."""
+"""What a number of clusters is chosen by. Two folds: five take longer than all else, and choose the same."""
 
 _KS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 _SMALLEST = 5  # pictures in a cluster, on average, below which a number of clusters is no candidate

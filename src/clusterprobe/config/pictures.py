@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clusterprobe.config.datasets import Strict
+from clusterprobe.config.strict import Strict
 
 
 class Pictures(Strict):

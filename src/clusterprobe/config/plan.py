@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from clusterprobe.config.as_published import Taken, taken
-from clusterprobe.config.datasets import dataset_identity
+from clusterprobe.config.dataset_identity import dataset_identity
 from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import (
     Encoder,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clusterprobe.config.datasets import Strict
+from clusterprobe.config.strict import Strict
 
 Criterion = Literal["view_agreement", "inertia_gap", "silhouette", "stability", "generalisation"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clusterprobe.config.datasets import Strict
+from clusterprobe.config.strict import Strict
 
 Seen = Literal["nothing", "same", "web images", "text", "labels"]
 SEEN = "what the encoder saw in training"

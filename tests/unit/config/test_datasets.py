@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from clusterprobe.config.cells import shown_run
-from clusterprobe.config.datasets import Dataset, dataset_identity, indexing_definition
+from clusterprobe.config.dataset_identity import dataset_identity, indexing_definition
+from clusterprobe.config.datasets import Dataset
 from clusterprobe.config.loading import load_config
 from clusterprobe.config.plan import make_plan
 

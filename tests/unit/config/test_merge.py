@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from clusterprobe.config.datasets import Dataset, dataset_identity, indexing_definition
+from clusterprobe.config.dataset_identity import dataset_identity, indexing_definition
+from clusterprobe.config.datasets import Dataset
 
 SETS: list[dict[str, Any]] = [
     {"kind": "folder", "splits": {"train": "a", "test": "b", "val": "c"}},
