@@ -160,8 +160,8 @@ def snapshots_cell(plan: Plan) -> list[dict[str, str]]:
     """
     kept = []
     for encoder in plan.encoders.values():
-        first_seed = isinstance(encoder.definition, TrainedEncoder) and not encoder.seed
-        if first_seed and encoder.definition.snapshots and encoder.trained_on and encoder.selection:
+        keeps = isinstance(encoder.definition, TrainedEncoder) and encoder.definition.snapshots
+        if keeps and not encoder.seed and encoder.trained_on and encoder.selection:
             kept.append((encoder, encoder.trained_on, encoder.selection))
     if not kept:
         raise UserError("figure 'snapshots': no trained encoder that is used keeps any; give one `snapshots`")
