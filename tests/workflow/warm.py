@@ -19,7 +19,8 @@ from snakemake.benchmark import benchmarked
 from snakemake.script import PythonScript
 
 LIBRARIES = ["torch", "torchvision", "timm", "safetensors.torch", "scipy.optimize", "scipy.sparse", "pandas"]
-LIBRARIES += ["pyarrow.parquet", "matplotlib.figure", "matplotlib.backends.backend_agg", "snakemake.script"]
+LIBRARIES += ["pyarrow.parquet", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"]
+LIBRARIES += ["snakemake.script"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 CONTEXT = multiprocessing.get_context("forkserver")
