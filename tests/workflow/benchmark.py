@@ -30,6 +30,11 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     },
     "imagenet-published": {"imagenet": PART, "objectnet": OBJECTNET},
     "imagenet-attribution": {"imagenet": {"shards": 1}, "objectnet": {"expected": None, "shards": 1}},
+    "sela-imagenet": {
+        "imagenet": PART | {"class_limit": 60},
+        "places205": {"class_limit": 20, "published_as": "Places"},
+        "voc07": {},
+    },
     "imagenet-sample": {
         "sample": {"from": "imagenet", "class_limit": 20, "limit": {"train": 40, "test": 20}, "shards": 1}
     },
