@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     assigning.set_defaults(run=_assign)
     cutting = commands.add_parser("cut", help="a result at another level of its hierarchy")
     cutting.add_argument("result", type=Path, help="the folder of a result")
-    cutting.add_argument("--k", type=int, required=True, help="number of clusters")
+    cutting.add_argument("--k", type=_positive, required=True, help="number of clusters")
     cutting.add_argument("--out", type=Path, help="CSV file; default: assignments-kK.csv in the result")
     cutting.set_defaults(run=_cut)
     return parser
@@ -86,18 +86,20 @@ def _add_cluster(commands: Any) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, help="a file that you have, in place of the download")
     parser.add_argument("--architecture", help="network of a checkpoint file, e.g. torchvision:resnet50")
-    parser.add_argument("--size", type=int, default=224, help="side of its input in pixels; default: 224")
+    parser.add_argument("--size", type=_positive, default=224, help="side of its input; default: 224 pixels")
     parser.add_argument(
-        "--epochs", type=int, help="passes of a training on the pictures; default: by their number"
+        "--epochs", type=_positive, help="passes of a training on the pictures; default: by their number"
     )
-    parser.add_argument("--merge-from", type=int, help="find so many clusters first and merge them into --k")
+    parser.add_argument(
+        "--merge-from", type=_positive, help="find so many clusters first, merge them into --k"
+    )
     parser.add_argument(
         "--labels", help="`folders`, or a CSV file (path, label): evaluates and names; a few are enough"
     )
     parser.add_argument(
         "--tree", choices=("links", "copies"), help="a folder for each cluster with its pictures"
     )
-    parser.add_argument("--cores", type=int, default=0, help="default: all")
+    parser.add_argument("--cores", type=_positive, default=0, help="default: all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and how long it may take")
     parser.set_defaults(run=_cluster)
 
@@ -105,8 +107,14 @@ def _add_cluster(commands: Any) -> None:
 def _clusters(value: str) -> int | None:
     if value == "auto":
         return None
-    if not value.isdigit() or int(value) < 1:
+    if not (value.isascii() and value.isdigit()) or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is neither auto nor a number from 1 on")
+    return int(value)
+
+
+def _positive(value: str) -> int:
+    if not (value.isascii() and value.isdigit()) or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no number from 1 on")
     return int(value)
 
 

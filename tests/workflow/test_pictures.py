@@ -10,14 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from layouts import write_checkpoint
 from project import REPOSITORY, encoded, job_counts, picture
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from odd_files import HOSTILE, OddTree, snapshot, write_odd_tree
 
-pytestmark = pytest.mark.slow  # a run of about twenty jobs, and three more that go on from it
+pytestmark = pytest.mark.slow  # a run of about twenty jobs, three more that go on from it, and three others
+
+COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 220)}
 
 
 class Here:
@@ -28,7 +32,7 @@ class Here:
         self.out = folder / "results"
         self.tree: OddTree = write_odd_tree(folder / "odd pictures")
         for number in range(40):
-            colour = ((200, 40, 40), (40, 60, 220))[number % 2]
+            colour = list(COLOURS.values())[number % 2]
             (self.tree.root / f"disc {number:02d}.png").write_bytes(encoded(picture(colour, number), "PNG"))
 
     def call(self, *arguments: str, ok: bool = True) -> str:
@@ -51,8 +55,12 @@ class Here:
         with (self.folder / path).open(encoding="utf-8", newline="") as handle:
             return list(csv.DictReader(handle))
 
-    def ran(self) -> dict[str, int]:
-        return job_counts((self.out / "data/logs/snakemake.log").read_text(encoding="utf-8"))
+    def ran(self, out: str = "results") -> dict[str, int]:
+        return job_counts((self.folder / out / "data/logs/snakemake.log").read_text(encoding="utf-8"))
+
+    def scores(self, out: str) -> dict[str, float]:
+        rows = pq.read_table(self.folder / out / "reports/pictures/results.parquet").to_pylist()
+        return {row["metric"]: row["value"] for row in rows}
 
     def weights(self) -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in self.out.glob("data/encoders/*/weights.safetensors")}
@@ -134,6 +142,68 @@ def test_the_folder_of_the_pictures_is_never_written_to(here: Here) -> None:
     assert "never changed" in said
     said = here.call("cluster", "odd pictures", "--out", ".", ok=False)
     assert "holds something else already" in said
+
+
+def test_a_checkpoint_of_the_catalogue_merged_clusters_a_few_labels_and_copies(here: Here) -> None:
+    """The layout of MoCo's file, with random weights."""
+    write_checkpoint(here.folder / "moco.pth.tar", {"name": "torchvision:resnet50", "options": {}}, None)
+    few = [f"disc {number:02d}.png,{list(COLOURS)[number % 2]}\n" for number in range(6)]
+    (here.folder / "few.csv").write_text("path,label\n" + "".join(few), encoding="utf-8")
+    said = here.call(
+        *("cluster", "odd pictures", "--encoder", "moco-v2-200", "--checkpoint", "moco.pth.tar"),
+        *("--merge-from", "12", "--k", "4", "--labels", "few.csv", "--tree", "copies"),
+        *("--out", "merged", "--cores", "2"),
+    )
+    assert "MoCo v2" in said
+    assert "Licence of the weights: " in said
+    rows = here.rows("merged/assignments.csv")
+    assert {int(row["cluster"]) for row in rows} == set(range(4))
+    names = {int(row["cluster"]): row["name"] for row in rows}
+    assert set(names.values()) - {""}, "a cluster with labelled pictures has their name"
+    assert set(names.values()) <= {*COLOURS, ""}
+    for row in rows:
+        number, name = int(row["cluster"]), names[int(row["cluster"])]
+        copy = here.folder / "merged/clusters" / f"{number:03d} {name}".strip() / row["path"]
+        assert not copy.is_symlink()
+        assert copy.read_bytes() == (here.tree.root / row["path"]).read_bytes()
+    assert "acc" in here.scores("merged")
+    here.call("cut", "merged", "--k", "9", "--out", "nine.csv")
+    assert len({row["cluster"] for row in here.rows("nine.csv")}) == 9
+
+
+def test_heads_of_scan_and_sub_folders_as_labels(here: Here) -> None:
+    for number in range(40):
+        name = list(COLOURS)[number % 2]
+        path = here.folder / "sorted" / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(COLOURS[name], number), "PNG"))
+    wishes = ("cluster", "sorted", "--method", "scan", "--k", "2", "--encoder", "simclr", "--epochs", "20")
+    here.call(*wishes, "--labels", "folders", "--out", "scan", "--cores", "2")
+    rows = here.rows("scan/assignments.csv")
+    assert len(rows) == 40
+    assert {row["name"] for row in rows} <= {*COLOURS, ""}
+    scores = here.scores("scan")
+    assert {"acc", "nmi", "ari"} <= scores.keys()
+    assert (here.folder / "scan/reports/pictures/tables/clustering.html").exists()
+    here.call("assign", "scan/model", "sorted", "--out", "new.csv")
+    assert [row["cluster"] for row in here.rows("new.csv")] == [row["cluster"] for row in rows]
+    assert "use the gallery" in here.call("cut", "scan", "--k", "2", ok=False)
+
+
+def test_all_numbers_of_clusters_are_tried_in_one_job(here: Here) -> None:
+    wishes = ("cluster", "odd pictures", "--encoder", "pixels", "--out", "auto", "--cores", "2")
+    said = here.call(*wishes)
+    assert "where the criteria agree most" in said
+    ran = here.ran("auto")
+    assert ran["try_candidates"] == ran["evaluate_candidates"] == 1
+    assert not {"fit_kmeans", "score_clusterings", "evaluate_clustering"} & ran.keys()
+    assert "Nothing would run" in here.call(*wishes, "--dry-run")
+    rows = here.rows("auto/assignments.csv")
+    k = len({row["cluster"] for row in rows})
+    here.call(*wishes, "--k", str(k))
+    alone = [row["cluster"] for row in here.rows("auto/assignments.csv")]
+    assert alone == [row["cluster"] for row in rows], "one of its fits is that of the number itself"
+    assert here.ran("auto")["fit_kmeans"] == 1
 
 
 def test_a_renamed_folder_and_new_pictures_keep_what_was_worked_out(here: Here) -> None:

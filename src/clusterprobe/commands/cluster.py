@@ -21,6 +21,7 @@ from clusterprobe.commands.workflow import command, complaints, planned_jobs, ru
 from clusterprobe.config import own_pictures
 from clusterprobe.config.errors import UserError
 from clusterprobe.images.folders import list_folder
+from clusterprobe.images.label_files import read_labels
 from clusterprobe.store.atomic import write_text
 from clusterprobe.store.devices import visible_devices
 
@@ -57,7 +58,8 @@ def cluster(wishes: Wishes) -> None:
     pictures = wishes.pictures.expanduser().absolute()
     out = (wishes.out or Path(f"clusterprobe-{pictures.name}")).expanduser().absolute()
     _check_places(pictures, out)
-    count = _count(pictures)
+    files = _files(pictures)
+    count, labels = len(files), _labels(wishes.labels, files)
     gpu = bool(visible_devices())
     cores = wishes.cores or os.cpu_count() or 1
     encoder = _encoder(wishes, out, count, gpu)
@@ -70,7 +72,7 @@ def cluster(wishes: Wishes) -> None:
         method=wishes.method,
         encoder=(encoder.name, encoder.entry),
         merge_from=wishes.merge_from,
-        labels=_labels(wishes.labels),
+        labels=labels,
         title=pictures.name,
         cores=cores,
         gpu=gpu,
@@ -94,13 +96,14 @@ def cluster(wishes: Wishes) -> None:
         print(line)
 
 
-def _labels(wish: str | None) -> Path | bool:
-    """Return the file of labels, or whether sub-folders are labels."""
+def _labels(wish: str | None, files: Sequence[str]) -> Path | bool:
+    """Return the file of labels, which fits the files, or whether sub-folders are labels."""
     if wish is None or wish == "folders":
         return wish is not None
     path = Path(wish).expanduser().absolute()
     if not path.is_file():
         raise UserError(f"--labels {wish}: say `folders`, or a CSV file with the columns path and label")
+    read_labels(path, files)
     return path
 
 
@@ -121,9 +124,9 @@ def _check_places(pictures: Path, out: Path) -> None:
         )
 
 
-def _count(pictures: Path) -> int:
+def _files(pictures: Path) -> Sequence[str]:
     listed = list_folder({"kind": "folder", "splits": {"train": str(pictures)}, "on_bad_image": "skip"})
-    return len(listed.splits["train"].ids)
+    return listed.splits["train"].ids
 
 
 def _encoder(wishes: Wishes, out: Path, count: int, gpu: bool) -> Choice:
@@ -136,6 +139,8 @@ def _encoder(wishes: Wishes, out: Path, count: int, gpu: bool) -> Choice:
             )
         entry = own_pictures.checkpoint(path.absolute(), wishes.architecture, wishes.size)
         return Choice("checkpoint", entry, f"{path}, as asked for")
+    if wishes.architecture or len(path.parts) > 1:
+        raise UserError(f"--encoder {path}: there is no such file; check the path")
     choice = choose_encoder(wishes.encoder, workflow_home(), [out, workflow_home()], count, gpu=gpu)
     entry = dict(choice.entry)
     if wishes.checkpoint is not None:

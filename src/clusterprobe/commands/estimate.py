@@ -57,6 +57,9 @@ def estimate_lines(jobs: Mapping[str, int], seconds: Mapping[str, float | None])
         time = f"about {sum(told):.0f} s" if told else "no record of it yet"
         yield f"{stage}: {count} job{'s' if count > 1 else ''}, {time}"
     known = [each for each in seconds.values() if each is not None]
+    if not known:
+        yield "How long all of it takes is not known: there is no earlier run here to go by."
+        return
     also = "; some jobs have none" if len(known) < len(seconds) else ""
     yield f"All together: about {sum(known):.0f} s, from the records of earlier runs{also}."
 

@@ -109,15 +109,16 @@ class StageLines:
         stage.done += 1
         if stage.done == stage.total:
             seconds = time.monotonic() - (stage.began or time.monotonic())
-            words = _last_line(stage.logs)
-            self._print(f"{STAGES.get(rule, REST)}: done, {_clock(seconds)}{f' ({words})' if words else ''}")
+            name = STAGES.get(rule, REST)
+            words = _last_line(stage.logs).removeprefix(f"{name}: ")
+            self._print(f"{name}: done, {_clock(seconds)}{f' ({words})' if words else ''}")
 
     def _watch(self) -> None:
         while not self._stop.wait(_PAUSE):
             for name, stage in list(self._stages.items()):
                 if stage.began is None or stage.done >= stage.total:
                     continue
-                words = _last_line(stage.logs)
+                words = _last_line(stage.logs).removeprefix(f"{name}: ")
                 part = f"{stage.done} of {stage.total} jobs" if stage.total > 1 else ""
                 said = ", ".join(word for word in (part, words) if word)
                 if said and said != self._said:

@@ -14,6 +14,7 @@ from clusterprobe.config.errors import UserError
 Heard = Callable[[str], None]
 
 _FAILED = re.compile(r"^Error in rule (\w+):")
+_OF_NO_USE = "Using workflow specific profile"
 _ROW = re.compile(r"^(\w+)\s+(\d+)$")
 
 
@@ -79,7 +80,8 @@ def planned_jobs(folder: Path, config: Path, more: Sequence[str] = ()) -> dict[s
     call = command(folder, config, 1, ["--dry-run", "--quiet", "rules", *more])
     done = subprocess.run(call, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        raise UserError(f"the workflow cannot be planned:\n{(done.stderr or done.stdout).strip()}")
+        told = complaints((done.stdout + "\n" + done.stderr).splitlines())
+        raise UserError("\n".join(["the workflow cannot be planned:", *told]))
     return dict(job_counts((done.stdout + "\n" + done.stderr).splitlines()))
 
 
@@ -100,4 +102,5 @@ def complaints(lines: Sequence[str]) -> list[str]:
     """Return the messages of failed jobs (`rule: message`) in what Snakemake said, or its last words."""
     rules = {match[1] for line in lines if (match := _FAILED.match(line))}
     found = [line for line in lines if line.partition(": ")[0] in rules and line.partition(": ")[2]]
-    return list(dict.fromkeys(found)) or [line for line in lines if line.strip()][-15:]
+    said = [line for line in lines if line.strip() and not line.startswith(_OF_NO_USE)]
+    return list(dict.fromkeys(found)) or said[-15:]

@@ -15,15 +15,16 @@ NAME = "pictures"
 """Of data set and reports, whatever the folder is called: a folder that is renamed stays the same."""
 
 CRITERIA: Definition = {"names": ["silhouette", "stability", "generalisation"], "folds": 2}
-"""What a number of clusters is chosen by. Two folds: five take longer than all else, and choose the same."""
+"""What a number of clusters is chosen by. Five folds take longer than all the rest, and choose the same."""
 
 _KS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 _SMALLEST = 5  # pictures in a cluster, on average, below which a number of clusters is no candidate
-_VIEWS = {"cpu": 100_000, "cuda": 10_000_000}  # pictures that a pretext looks at in all its epochs
-_EPOCHS = (5, 100)
+_STEPS = {"cpu": 390, "cuda": 39_000}  # of a pretext, with batches of 256: 100,000 and 10 million pictures
+_HEAD_STEPS = 780
+_FEWEST_EPOCHS, _MOST_EPOCHS = 5, 100
+_LEAST_STEPS = 780  # that few pictures get by more epochs
 _SIDE = {"cpu": 32, "cuda": 96}
 _SCAN_VIEWS = 16
-_HEAD_VIEWS = 200_000
 _TURTLE = (10_000, 1000)  # pictures in a step, and steps
 _MANY = 50_000  # pictures from which on near cells are searched for neighbours
 _HEADS: dict[str, Definition] = {
@@ -123,11 +124,10 @@ def candidate_sizes(pictures: int) -> list[int]:
 def pretext(pictures: int, gpu: bool) -> Definition:
     """Return SimCLR for a network that sees nothing but these pictures, small enough for the machine."""
     device = "cuda" if gpu else "cpu"
-    side, (fewest, most) = _SIDE[device], _EPOCHS
-    epochs = min(max(_VIEWS[device] // max(pictures, 1), fewest), most)
+    batch = _batch(256, pictures)
     network: Definition = {
         "name": "small-convnet",
-        "options": {"widths": [32, 64, 128], "strides": [2, 2, 2]},
+        "options": {"widths": [32, 64, 128], "strides": [2, 2, 2], "standardise": True},
     }
     return {
         "kind": "trained",
@@ -137,17 +137,17 @@ def pretext(pictures: int, gpu: bool) -> Definition:
         "objective": {"name": "simclr", "options": {"temperature": 0.5}},
         "architecture": {"name": "torchvision:resnet18"} if gpu else network,
         "head": {"kind": "mlp", "options": {"hidden": 128, "dimensions": 64}},
-        "preprocessing": _preprocessing(side),
+        "preprocessing": _preprocessing(_SIDE[device]),
+        # Mild, and nothing is mirrored: in a strange folder a mirror image or a part may be something else.
         "augmentation": [
-            {"name": "random-resized-crop", "scale": [0.3, 1.0]},
-            {"name": "flip"},
+            {"name": "random-resized-crop", "scale": [0.6, 1.0]},
             {"name": "colour-jitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
             {"name": "grayscale", "p": 0.2},
         ],
         "optimiser": {"name": "adam", "learning_rate": 0.002, "weight_decay": 1e-6},
         "schedule": {"name": "cosine", "minimum_ratio": 0.01},
-        "epochs": epochs,
-        "batch_size": _batch(256, pictures),
+        "epochs": _epochs(_STEPS[device], pictures, batch),
+        "batch_size": batch,
     }
 
 
@@ -197,14 +197,15 @@ def _heads(name: str, entry: Definition | None, request: Request) -> Definition:
         raise UserError(
             f"--method {request.method} trains heads on a network: say another --encoder than {name}"
         )
+    batch = _batch(256, request.pictures)
     definition: Definition = {
         "kind": "trained",
         "encoder_seeds": 1,
         "seen": "same",
         "start": name,
         "optimiser": {"name": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4},
-        "epochs": min(max(_HEAD_VIEWS // max(request.pictures, 1), 10), 100),
-        "batch_size": _batch(256, request.pictures),
+        "epochs": _epochs(_HEAD_STEPS, request.pictures, batch),
+        "batch_size": batch,
         **{key: entry[key] for key in ("architecture", "preprocessing")},
         **_HEADS[request.method],
     }
@@ -224,6 +225,13 @@ def _heads(name: str, entry: Definition | None, request: Request) -> Definition:
 def _batch(most: int, files: int) -> int:
     """Return a batch size that still fits if half of the files turn out not to be pictures."""
     return max(2, min(most, files // 2))
+
+
+def _epochs(steps: int, pictures: int, batch: int) -> int:
+    """Return the epochs that take about so many steps, within bounds; few pictures get enough steps, too."""
+    each = max(pictures // batch, 1)
+    most = max(_MOST_EPOCHS, -(-min(steps, _LEAST_STEPS) // each))
+    return min(max(-(-steps // each), _FEWEST_EPOCHS), most)
 
 
 def _preprocessing(side: int) -> Definition:

@@ -69,9 +69,15 @@ def _pixels(size: int, channels: int = 3) -> Body:
 
 
 def _small_convnet(
-    channels: int = 3, widths: Sequence[int] = (32, 64, 128), strides: Sequence[int] | None = None
+    channels: int = 3,
+    widths: Sequence[int] = (32, 64, 128),
+    strides: Sequence[int] | None = None,
+    standardise: bool = False,
 ) -> Body:
-    """3x3 convolutions with BatchNorm and ReLU, then the mean over space; for images of 8 to 32 pixels."""
+    """3x3 convolutions with BatchNorm and ReLU, then the mean over space; for images of 8 to 32 pixels.
+
+    With `standardise` every feature has mean 0 and variance 1, as heads want it that begin near weight 0.
+    """
     strides = [1] + [2] * (len(widths) - 1) if strides is None else strides
     if not widths or len(strides) != len(widths):
         raise TypeError("widths and strides must be lists of the same length, at least 1")
@@ -85,7 +91,8 @@ def _small_convnet(
     for block in blocks:
         if isinstance(block, nn.Conv2d):
             nn.init.kaiming_normal_(block.weight, mode="fan_out", nonlinearity="relu")
-    return Body(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), widths[-1], "average")
+    last = [nn.BatchNorm1d(widths[-1], affine=False)] if standardise else []
+    return Body(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *last), widths[-1], "average")
 
 
 def _small_vgg(channels: int = 3, size: int = 32, widths: Sequence[int] = (32, 64, 128, 256)) -> Body:

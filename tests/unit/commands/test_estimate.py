@@ -45,3 +45,6 @@ def test_lines_say_stages_in_words_and_what_is_not_known():
         "All together: about 107 s, from the records of earlier runs; some jobs have none.",
     ]
     assert list(estimate_lines({}, {})) == ["Nothing would run: all is made."]
+    assert list(estimate_lines({"train_encoder": 1}, {"train_encoder": None}))[1:] == [
+        "How long all of it takes is not known: there is no earlier run here to go by."
+    ]

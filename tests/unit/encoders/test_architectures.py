@@ -47,6 +47,15 @@ def test_pixels_are_the_flattened_image() -> None:
     torch.testing.assert_close(build("pixels", {"size": 4, "channels": 1})(images), images.reshape(3, 16))
 
 
+def test_features_of_the_small_convnet_are_standardised_on_request() -> None:
+    body = build("small-convnet", {"standardise": True}).network.train()
+    features = body(3 * torch.rand(64, 3, 16, 16) + 1)
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(128), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features.std(dim=0, correction=0), torch.ones(128), atol=0.02, rtol=0)
+    plain = build("small-convnet", {}).state_dict().keys()
+    assert plain < build("small-convnet", {"standardise": True}).state_dict().keys()
+
+
 def test_small_image_resnet_keeps_the_resolution_in_its_stem() -> None:
     network = build("resnet18-small-images", {}).network
     assert torch.nn.Sequential(network.conv1, network.maxpool)(torch.randn(1, 3, 8, 8)).shape == (1, 64, 8, 8)
