@@ -47,6 +47,8 @@ FAMILIES = {
         "score_clusterings",
         "score_passes",
         "collect_results",
+        "try_candidates",
+        "evaluate_candidates",
         "choose_clusters",
     },
     "report": {"make_table", "draw_figure", "write_overview", "compile_paper"},

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.candidates import try_candidates
 from clusterprobe.evaluate.probes import probe_cell
 from clusterprobe.evaluate.scoring import score_cell
 from clusterprobe.features.pca import fit_pca, save_pca
@@ -20,7 +21,7 @@ from clusterprobe.runs.kmeans import fit_cell, model_arrays
 from clusterprobe.store.arrays import save_arrays
 from clusterprobe.store.atomic import write_json
 from clusterprobe.store.features import FeatureMatrix, write_shard
-from clusterprobe.store.tables import results_table, write_table
+from clusterprobe.store.tables import read_table, results_table, write_table
 
 CLASSES = ("cat", "dog", "owl")
 SIZES = {"train": 90, "test": 30}
@@ -164,9 +165,8 @@ def test_features_of_other_images_are_refused(place: Path) -> None:
 NAMES = ["view_agreement", "inertia_gap", "silhouette", "stability", "generalisation"]
 
 
-def _score(folder: Path, method: str = "kmeans", **reducer: Any) -> list[dict[str, Any]]:
-    """Cluster the train split and score what was found, as the two jobs do."""
-    reducer = {"name": "pca", "dims": None, "whiten": False, "normalise": False} | reducer
+def _cells(folder: Path, method: str, reducer: dict[str, Any], k: int = 3) -> tuple[dict[str, Any], ...]:
+    """What clustering the train split, and scoring what was found, are asked to do."""
     basis = folder / "pca.npz"
     train = _shards(folder, "train")
     save_pca(basis, fit_pca(FeatureMatrix.open([Path(shard) for shard in train])))
@@ -176,17 +176,11 @@ def _score(folder: Path, method: str = "kmeans", **reducer: Any) -> list[dict[st
         "basis": str(basis) if reducer["name"] == "pca" else None,
         "encoder_seed": None,
         "seeds": SEEDS,
-        "fits": str(folder / f"fits-{method}-{reducer}"),
+        "fits": str(folder / f"fits-{method}-{reducer}-{k}"),
         "splits": [part | {"manifest": str(folder / "train.parquet")}],
     }
-    definition = {"method": method, "reducer": reducer, "options": {}, "clusters": {"k": 3, "factor": None}}
+    definition = {"method": method, "reducer": reducer, "options": {}, "clusters": {"k": k, "factor": None}}
     cell = definition | {"facts": str(folder / "train.json"), "members": [member]}
-    fitted = list(fit_cell(cell, "code"))
-    model, assignments = folder / "model.npz", folder / "assignments.parquet"
-    save_arrays(
-        model, model_arrays({(None, seed): one for seed, (one, _) in zip(SEEDS, fitted, strict=True)})
-    )
-    write_table(assignments, assignments_table([part for _, parts in fitted for part in parts]))
     columns = {"fit_dataset": "pets", "dataset": "pets", "split": "train", "reducer": reducer["name"]}
     scored = {
         "names": NAMES,
@@ -204,7 +198,35 @@ def _score(folder: Path, method: str = "kmeans", **reducer: Any) -> list[dict[st
             }
         ],
     }
+    return cell, scored
+
+
+def _score(folder: Path, method: str = "kmeans", k: int = 3, **reducer: Any) -> list[dict[str, Any]]:
+    """Cluster the train split and score what was found, as the two jobs do."""
+    reducer = {"name": "pca", "dims": None, "whiten": False, "normalise": False} | reducer
+    cell, scored = _cells(folder, method, reducer, k)
+    fitted = list(fit_cell(cell, "code"))
+    model, assignments = folder / "model.npz", folder / "assignments.parquet"
+    save_arrays(
+        model, model_arrays({(None, seed): one for seed, (one, _) in zip(SEEDS, fitted, strict=True)})
+    )
+    write_table(assignments, assignments_table([part for _, parts in fitted for part in parts]))
     return score_cell(scored, model, assignments)
+
+
+def test_candidates_in_one_job_get_what_jobs_of_their_own_get(place: Path) -> None:
+    reducer = {"name": "none", "dims": None, "whiten": False, "normalise": True}
+    entries = []
+    for k in (2, 3, 5):
+        fitting, scoring = _cells(place, "kmeans", reducer, k)
+        files = {name: str(place / f"{name}-{k}") for name in ("model", "assignments", "criteria")}
+        entries.append({"fitting": fitting, "scoring": scoring} | files)
+    try_candidates(entries, "code", 2**20)
+    for k, entry in zip((2, 3, 5), entries, strict=True):
+        alone = results_table(_score(place, k=k, **reducer))
+        assert read_table(Path(entry["criteria"])).equals(alone)
+        assert Path(entry["model"]).read_bytes() == (place / "model.npz").read_bytes()
+        assert Path(entry["assignments"]).read_bytes() == (place / "assignments.parquet").read_bytes()
 
 
 @pytest.mark.parametrize(
