@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +70,7 @@ def write_thumbnails(
 
     Raises UserError for an image that changed or cannot be read.
     """
-    known = {} if seen is None else _known(seen, side)
+    known = _Known(None) if seen is None else _known(seen, side)
     draw = partial(_draw, images, source, side, known)
     blocks = []
     with ThreadPoolExecutor(_THREADS) as pool, Progress("thumbnails", len(images)) as progress:
@@ -96,25 +95,39 @@ def fingerprints(table: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[n
     return table["gradients"].to_numpy(), np.frombuffer(colours, dtype=np.uint8).reshape(-1, 192)
 
 
-def _draw(
-    images: Manifest, source: ImageSource, side: int, known: Mapping[str, dict[str, object]], row: int
-) -> dict[str, object]:
+class _Known:
+    """The rows of a table of thumbnails by hash, taken one at a time."""
+
+    def __init__(self, table: pa.Table | None) -> None:
+        hashes = [] if table is None else table["sha256"].to_pylist()
+        self._table, self._rows = table, {sha256: row for row, sha256 in enumerate(hashes)}
+
+    def get(self, sha256: str) -> dict[str, object] | None:
+        """Return the row of a picture, None if there is none."""
+        row = self._rows.get(sha256)
+        if row is None or self._table is None:
+            return None
+        [found] = self._table.slice(row, 1).to_pylist()
+        return dict(found)
+
+
+def _draw(images: Manifest, source: ImageSource, side: int, known: _Known, row: int) -> dict[str, object]:
     sha256 = images.sha256[row]
-    if sha256 in known:
-        return known[sha256]
+    if (found := known.get(sha256)) is not None:
+        return found
     picture = source.read_verified(images.locations[row], sha256)
     return {"sha256": sha256, **vars(make_thumbnail(picture, side))}
 
 
-def _known(seen: Path, side: int) -> dict[str, dict[str, object]]:
+def _known(seen: Path, side: int) -> _Known:
     """Return the rows that an earlier run kept, by hash; thumbnails of another size are none."""
     if not seen.exists():
-        return {}
+        return _Known(None)
     try:
         table = read_table(seen)
     except UserError as error:
         print(f"{error}; all pictures are looked at anew", file=sys.stderr)
-        return {}
+        return _Known(None)
     if (table.schema.metadata or {}).get(b"side") != str(side).encode():
-        return {}
-    return {row["sha256"]: row for row in table.to_pylist()}
+        return _Known(None)
+    return _Known(table)
