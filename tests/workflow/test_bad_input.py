@@ -65,7 +65,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+FAST = ("typo in a nested key", "missing key")
+"""Of the others, tests/unit/config/test_loading.py has the messages; here they go through Snakemake."""
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in MISTAKES],
+)
 def test_mistake_in_the_configuration_stops_at_once(bare: Project, mistake: str) -> None:
     changes, words = MISTAKES[mistake]
     name = bare.configure(experiment(**changes), "mistake")

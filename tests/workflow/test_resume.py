@@ -241,7 +241,14 @@ DAMAGE = {
 """What is damaged (all files of a pattern), how, which rule reads it, and one output of that rule."""
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+READ_ALIKE = ("results, for a figure", "results, for the page")
+"""What is read by the function that reads the same file for a table."""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=pytest.mark.slow) if what in READ_ALIKE else what for what in DAMAGE],
+)
 def test_next_job_names_the_damaged_file(copied: Project, what: str) -> None:
     pattern, damage, rule, output = DAMAGE[what]
     damaged = copied.found(pattern)

@@ -103,6 +103,7 @@ def test_two_processes_stop_in_time_go_on_and_find_what_one_finds(job, tmp_path)
     torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_one_of_several_processes_is_one_error_here(job, tmp_path):
     definition = job["definition"] | {"batch_size": 1}
     with pytest.raises(UserError, match=r"^training: 2 processes cannot share a batch of 1;"):
