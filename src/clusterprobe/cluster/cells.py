@@ -6,47 +6,55 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from scipy.linalg import eigh
 
 from clusterprobe.cluster.kmeans import fit_kmeans
 from clusterprobe.cluster.nearest import Centres, Int64
 from clusterprobe.cluster.similarity import Pairs, above, reached_by
-from clusterprobe.features.pca import ReducedRows, fit_pca
 from clusterprobe.store.rows import ArrayRows, Float32
 from clusterprobe.store.threads import in_order
 
 _DIMS = 128
 _SAMPLE = 50_000
-_ROWS_PER_CELL = 200
+_ROWS_PER_CELL = 128
+_SAMPLED_PER_CELL = 8
 _LARGEST_CELL = 256
 _FIRST_CELLS = 8
-_PASSES = 8
+_PASSES = 6
+_BLOCK = 8192
+_SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
+_LEAST_SPREAD = 1e-6
 
 
 class Cells:
-    """Rows [N, D] in at most 128 principal components, sorted into cells of at most 256 rows.
+    """Rows [N, D] of unit length in at most 128 dimensions, sorted into cells of at most 256 rows.
 
-    Cells are clusters of about 200 rows; larger clusters make several cells. An inverted file, as of Jegou,
-    Douze and Schmid, Product quantization for nearest neighbor search, IEEE Trans. PAMI 33, 2011, section 4,
-    in whose cells queries are compared with all rows at once.
+    The dimensions are those that keep most of the inner products. Cells are clusters of about 128 rows;
+    larger clusters make several cells. An inverted file, as of Jegou, Douze and Schmid, Product quantization
+    for nearest neighbor search, IEEE Trans. PAMI 33, 2011, section 4, in whose cells queries are compared
+    with all rows at once. How many cells are searched differs from query to query: q needs some score to be
+    among the best of its nearest 8 cells, and all cells are searched in which a row may well have it, that is
+    whose centre c has q.c >= needed - reach |q| s, with s the deviation of rows from c in one dimension.
     """
 
     def __init__(self, rows: Float32) -> None:
         generator = np.random.default_rng(0)
         sample = np.sort(generator.choice(len(rows), min(len(rows), _SAMPLE), replace=False))
-        pca = fit_pca(ArrayRows(rows[sample]))
-        reduced = ReducedRows(ArrayRows(rows), pca, min(_DIMS, pca.rank), whiten=False, normalise=False)
-        values = np.concatenate(list(in_order(lambda part: part.read(), reduced.parts())))
-        k = max(len(rows) // _ROWS_PER_CELL, 1)
-        model = fit_kmeans(ArrayRows(values[sample]), min(k, len(sample)), 0, max_iterations=_PASSES)
-        centres = Centres(model.centres)
-        labels = np.concatenate(
-            list(in_order(centres.nearest, np.array_split(values, len(values) // 4096 + 1)))
-        )
+        axes = _leading_axes(rows[sample])
+        blocks = np.array_split(rows, len(rows) // _BLOCK + 1)
+        values = np.concatenate(list(in_order(lambda block: block @ axes, blocks)))
+        k = max(min(len(rows) // _ROWS_PER_CELL, len(sample) // _SAMPLED_PER_CELL), 1)
+        model = fit_kmeans(ArrayRows(values[sample]), k, 0, max_iterations=_PASSES)
+        blocks = np.array_split(values, len(values) // _BLOCK + 1)
+        found = list(in_order(Centres(model.centres).nearest_distance, blocks))
+        distances, labels = (np.concatenate(column) for column in zip(*found, strict=True))
+        sizes = np.bincount(labels, minlength=k)
         self._order = np.argsort(labels, kind="stable")
         self._sorted = values[self._order]
-        self._half_norms: Float32 = 0.5 * np.einsum("nd,nd->n", self._sorted, self._sorted)
-        self._starts, owners = _cut(np.bincount(labels, minlength=len(model.centres)))
-        self._centres = Centres(model.centres[owners])
+        self._starts, owners = _cut(sizes)
+        self._centres = model.centres[owners]
+        variances = np.bincount(labels, distances, minlength=k)[owners] / sizes[owners] / values.shape[1]
+        self._spread: Float32 = np.maximum(np.sqrt(variances), _LEAST_SPREAD).astype(np.float32)
         self._values = values
 
     @property
@@ -54,42 +62,100 @@ class Cells:
         """The number of cells."""
         return len(self._starts) - 1
 
-    def candidates(self, queries: Int64, cells: int, wanted: int) -> Pairs:
-        """Return for each of the rows `queries` [n] at least the `wanted` nearest rows of the nearest cells.
+    def candidates(self, queries: Int64, reach: float, wanted: int) -> Pairs:
+        """Return for each of the rows `queries` [n] the nearest rows, at least `wanted`, of the near cells.
 
         A query whose nearest 8 cells hold fewer rows gets all rows of its cells.
         """
         vectors = self._values[queries]
-        probed = self._centres.nearest_many(vectors, min(cells, self.count))
-        needed = self._needed(vectors, probed[:, :_FIRST_CELLS], wanted)
-        return Pairs.joined(list(self._scored(vectors, probed, needed)))
+        needed = self._needed(vectors, wanted)
+        return Pairs.joined(list(self._scored(vectors, reach, needed)))
 
-    def _needed(self, vectors: Float32, probed: Int64, wanted: int) -> Float32:
-        """Return the score [n] of the `wanted` best row in the nearest cells [n, 8]."""
+    def reaches(self, queries: Int64, rows: Int64, wanted: int) -> Float32:
+        """Return how far the rows `queries` [n] must reach for the cell of each of their `rows` [n, k]."""
+        vectors = self._values[queries]
+        place = np.empty(len(self._order), dtype=np.int64)
+        place[self._order] = np.arange(len(self._order))
+        cells = np.searchsorted(self._starts, place[rows], side="right") - 1
+        missing = self._needed(vectors, wanted)[:, None] - np.einsum(
+            "nkd,nd->nk", self._centres[cells], vectors
+        )
+        reaches: Float32 = missing / (_lengths(vectors)[:, None] * self._spread[cells])
+        return reaches
+
+    def searched(self, queries: Int64, reach: float, wanted: int) -> float:
+        """Return the share of all rows that are compared with the rows `queries` [n], on average."""
+        vectors = self._values[queries]
+        near = self._near(vectors, reach, self._needed(vectors, wanted))
+        compared = sum(
+            len(query) * int(self._starts[cell + 1] - self._starts[cell]) for cell, query, _ in near
+        )
+        return compared / len(queries) / len(self._order)
+
+    def _needed(self, vectors: Float32, wanted: int) -> Float32:
+        """Return the score [n] of about the `wanted` best row in the nearest 8 cells."""
+        probed = self._nearest(vectors)
         table = np.full((len(vectors), probed.shape[1] * _LARGEST_CELL), -np.inf, dtype=np.float32)
         room = table.reshape(len(vectors), probed.shape[1], _LARGEST_CELL)
-        for cell, query, rank in _by_cell(probed):
+        queries, ranks = np.divmod(np.arange(probed.size), probed.shape[1])
+        for cell, query, rank in _by_cell(queries, probed.ravel(), ranks):
             scores = self._scores(vectors[query], cell)
             room[query, rank, : scores.shape[1]] = scores
         return reached_by(table, min(wanted, table.shape[1]))
 
-    def _scored(self, vectors: Float32, probed: Int64, needed: Float32) -> Iterator[Pairs]:
-        for cell, query, _ in _by_cell(probed):
+    def _scored(self, vectors: Float32, reach: float, needed: Float32) -> Iterator[Pairs]:
+        for cell, query, _ in self._near(vectors, reach, needed):
             found = above(self._scores(vectors[query], cell), needed[query], int(self._starts[cell]))
             yield Pairs(query[found.query], self._order[found.row], found.score)
 
     def _scores(self, vectors: Float32, cell: int) -> Float32:
-        here = slice(self._starts[cell], self._starts[cell + 1])
-        scores: Float32 = vectors @ self._sorted[here].T
-        scores -= self._half_norms[here]
+        scores: Float32 = vectors @ self._sorted[self._starts[cell] : self._starts[cell + 1]].T
         return scores
 
+    def _nearest(self, vectors: Float32) -> Int64:
+        """Return the cells [n, 8] whose centres score best, in any order."""
+        last = max(self.count - _FIRST_CELLS, 0)
+        parts = [np.argpartition(table, last, axis=1)[:, last:] for _, table in self._tables(vectors)]
+        return np.concatenate(parts)
 
-def _by_cell(probed: Int64) -> Iterator[tuple[int, Int64, Int64]]:
-    """Yield each cell that is probed [n, P] with the queries that do and its rank among their cells."""
-    order = np.argsort(probed, axis=None, kind="stable")
-    cells = probed.ravel()[order]
-    query, rank = np.divmod(order, probed.shape[1])
+    def _near(self, vectors: Float32, reach: float, needed: Float32) -> Iterator[tuple[int, Int64, Int64]]:
+        """Yield each cell that some queries reach, with these; the nearest cell of each is among them."""
+        queries, cells = [], []
+        room = reach * _lengths(vectors)
+        for here, table in self._tables(vectors):
+            table += room[here, None] * self._spread
+            query, cell = np.nonzero(table >= np.minimum(needed[here], table.max(axis=1))[:, None])
+            queries.append(query + here.start)
+            cells.append(cell)
+        reaching = np.concatenate(queries)
+        return _by_cell(reaching, np.concatenate(cells), reaching)
+
+    def _tables(self, vectors: Float32) -> Iterator[tuple[slice, Float32]]:
+        """Yield the scores [m, cells] of centres for a few queries at a time, with where these are."""
+        rows = max(_SCORES_AT_ONCE // self.count, 128)
+        for first in range(0, len(vectors), rows):
+            part = vectors[first : first + rows]
+            yield slice(first, first + len(part)), part @ self._centres.T
+
+
+def _leading_axes(rows: Float32) -> Float32:
+    """Return the orthonormal axes [D, 128] along which the rows [n, D] have the largest sums of squares."""
+    parts = np.array_split(rows, len(rows) // _BLOCK + 1)
+    moments = sum(in_order(lambda part: (part.T @ part).astype(np.float64), parts))
+    width = rows.shape[1]
+    axes = eigh(moments, subset_by_index=(max(width - _DIMS, 0), width - 1))[1]
+    return np.ascontiguousarray(axes, dtype=np.float32)
+
+
+def _lengths(vectors: Float32) -> Float32:
+    lengths: Float32 = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    return lengths
+
+
+def _by_cell(query: Int64, cells: Int64, rank: Int64) -> Iterator[tuple[int, Int64, Int64]]:
+    """Yield each cell with its queries and their ranks, of pairs of a query and a cell."""
+    order = np.argsort(cells, kind="stable")
+    cells, query, rank = cells[order], query[order], rank[order]
     edges = np.flatnonzero(np.diff(cells, prepend=-1, append=-1))
     for first, last in pairwise(edges.tolist()):
         yield int(cells[first]), query[first:last], rank[first:last]

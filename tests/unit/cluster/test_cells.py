@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clusterprobe.cluster.approximate_neighbours import overlap, search_cells, share_searched
+from clusterprobe.cluster.cells import Cells
+from clusterprobe.cluster.similarity import most_similar
+from clusterprobe.features.scaling import unit_length
+from clusterprobe.store.rows import Float32
+
+K = 5
+REACHES = (1.0, 2.0, 3.0, 4.0)
+QUERIES = np.arange(0, 3000, 7)
+
+
+@pytest.fixture(scope="module")
+def unit() -> Float32:
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(30, 24))
+    values = centres[generator.integers(30, size=3000)] + generator.normal(size=(3000, 24)) + 1
+    values[100:110] = values[90:100]
+    return unit_length(values.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def cells(unit: Float32) -> Cells:
+    return Cells(unit)
+
+
+def test_a_search_of_all_cells_is_exact(unit: Float32, cells: Cells) -> None:
+    found = search_cells(unit, cells, QUERIES, K, reach=1e9)
+    assert np.array_equal(found, most_similar(unit, QUERIES, K))
+    assert share_searched(cells, QUERIES, K, reach=1e9) == 1
+
+
+def test_farther_reaches_compare_more_and_find_more(unit: Float32, cells: Cells) -> None:
+    exact = most_similar(unit, QUERIES, K)
+    shares = [share_searched(cells, QUERIES, K, reach) for reach in REACHES]
+    recalls = [overlap(exact, search_cells(unit, cells, QUERIES, K, reach)) for reach in REACHES]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.5
+    assert recalls == sorted(recalls)
+    assert recalls[-1] > 0.99
+
+
+def test_a_reach_says_whether_a_row_is_found(unit: Float32, cells: Cells) -> None:
+    exact = most_similar(unit, QUERIES, K)
+    reaches = cells.reaches(QUERIES, exact, 3 * K)
+    for reach in np.quantile(reaches, (0.3, 0.7)):
+        found = search_cells(unit, cells, QUERIES, K, reach)
+        hits = (exact[:, :, None] == found[:, None, :]).any(axis=2)
+        assert hits[reaches < reach - 1e-3].all()
+        assert not hits.all()
+
+
+def test_few_rows_make_one_cell() -> None:
+    unit = unit_length(np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+    cells, queries = Cells(unit), np.arange(20)
+    assert cells.count == 1
+    assert np.array_equal(search_cells(unit, cells, queries, 4, reach=0.0), most_similar(unit, queries, 4))
+
+
+def test_equal_rows_are_spread_over_no_dimension() -> None:
+    unit = np.ones((600, 1), dtype=np.float32)
+    cells, queries = Cells(unit), np.arange(5)
+    assert np.array_equal(search_cells(unit, cells, queries, 3, reach=1.0), most_similar(unit, queries, 3))
