@@ -57,6 +57,10 @@ def test_maps_show_how_classes_come_apart(tmp_path: Path) -> None:
 def test_only_the_first_classes_have_names(tmp_path: Path) -> None:
     frame = snapshots_frame([training(tmp_path, classes=NAMED + 3)])
     assert set(frame["name"]) == {None, *(f"class {number:02}" for number in range(NAMED))}
+    lines = draw_figure("snapshots", frame).axes[0].lines
+    assert len({line.get_color() for line in lines}) == NAMED + 1, (
+        "and each a colour of its own, as has the rest"
+    )
 
 
 def test_other_images_are_refused(tmp_path: Path) -> None:
