@@ -109,8 +109,9 @@ def _best(
     why = (
         "SimCLR, trained on these pictures alone: no file of the catalogue is on this machine (where they "
         f"can lie: ${FOLDER_VARIABLE}), and none can be downloaded. It learns what these pictures show of "
-        "colour, texture and shape, not what things are called: expect coarser clusters than from a "
-        "published encoder, above all of fewer than some thousand pictures"
+        "colour, texture and shape, not what things are called: clusters are about as good as those of the "
+        "pixels themselves (--encoder pixels, without training), or somewhat better, and coarser than those "
+        "of a published encoder"
     )
     return Choice("simclr", own_pictures.pretext(pictures, gpu), why)
 
