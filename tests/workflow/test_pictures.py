@@ -67,8 +67,15 @@ class Here:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Here:
-    found = Here(tmp_path_factory.mktemp("own"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Here:
+    """Pictures, and nothing made of them yet."""
+    return Here(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="module")
+def here(place: Here) -> Here:
+    """One finished run."""
+    found = place
     before = snapshot(found.tree.root)
     found.said = found.cluster("--tree", "links")  # type: ignore[attr-defined]
     assert snapshot(found.tree.root) == before, "nothing in the folder is ever changed"
@@ -144,66 +151,66 @@ def test_the_folder_of_the_pictures_is_never_written_to(here: Here) -> None:
     assert "holds something else already" in said
 
 
-def test_a_checkpoint_of_the_catalogue_merged_clusters_a_few_labels_and_copies(here: Here) -> None:
+def test_a_checkpoint_of_the_catalogue_merged_clusters_a_few_labels_and_copies(place: Here) -> None:
     """The layout of MoCo's file, with random weights."""
-    write_checkpoint(here.folder / "moco.pth.tar", {"name": "torchvision:resnet50", "options": {}}, None)
+    write_checkpoint(place.folder / "moco.pth.tar", {"name": "torchvision:resnet50", "options": {}}, None)
     few = [f"disc {number:02d}.png,{list(COLOURS)[number % 2]}\n" for number in range(6)]
-    (here.folder / "few.csv").write_text("path,label\n" + "".join(few), encoding="utf-8")
-    said = here.call(
+    (place.folder / "few.csv").write_text("path,label\n" + "".join(few), encoding="utf-8")
+    said = place.call(
         *("cluster", "odd pictures", "--encoder", "moco-v2-200", "--checkpoint", "moco.pth.tar"),
         *("--merge-from", "12", "--k", "4", "--labels", "few.csv", "--tree", "copies"),
         *("--out", "merged", "--cores", "2"),
     )
     assert "MoCo v2" in said
     assert "Licence of the weights: " in said
-    rows = here.rows("merged/assignments.csv")
+    rows = place.rows("merged/assignments.csv")
     assert {int(row["cluster"]) for row in rows} == set(range(4))
     names = {int(row["cluster"]): row["name"] for row in rows}
     assert set(names.values()) - {""}, "a cluster with labelled pictures has their name"
     assert set(names.values()) <= {*COLOURS, ""}
     for row in rows:
         number, name = int(row["cluster"]), names[int(row["cluster"])]
-        copy = here.folder / "merged/clusters" / f"{number:03d} {name}".strip() / row["path"]
+        copy = place.folder / "merged/clusters" / f"{number:03d} {name}".strip() / row["path"]
         assert not copy.is_symlink()
-        assert copy.read_bytes() == (here.tree.root / row["path"]).read_bytes()
-    assert "acc" in here.scores("merged")
-    here.call("cut", "merged", "--k", "9", "--out", "nine.csv")
-    assert len({row["cluster"] for row in here.rows("nine.csv")}) == 9
+        assert copy.read_bytes() == (place.tree.root / row["path"]).read_bytes()
+    assert "acc" in place.scores("merged")
+    place.call("cut", "merged", "--k", "9", "--out", "nine.csv")
+    assert len({row["cluster"] for row in place.rows("nine.csv")}) == 9
 
 
-def test_heads_of_scan_and_sub_folders_as_labels(here: Here) -> None:
-    for number in range(40):
+def test_heads_of_scan_and_sub_folders_as_labels(place: Here) -> None:
+    for number in range(12):
         name = list(COLOURS)[number % 2]
-        path = here.folder / "sorted" / name / f"{number}.png"
+        path = place.folder / "sorted" / name / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(picture(COLOURS[name], number), "PNG"))
     wishes = ("cluster", "sorted", "--method", "scan", "--k", "2", "--encoder", "simclr", "--epochs", "20")
-    here.call(*wishes, "--labels", "folders", "--out", "scan", "--cores", "2")
-    rows = here.rows("scan/assignments.csv")
-    assert len(rows) == 40
+    place.call(*wishes, "--labels", "folders", "--out", "scan", "--cores", "2")
+    rows = place.rows("scan/assignments.csv")
+    assert len(rows) == 12
     assert {row["name"] for row in rows} <= {*COLOURS, ""}
-    scores = here.scores("scan")
+    scores = place.scores("scan")
     assert {"acc", "nmi", "ari"} <= scores.keys()
-    assert (here.folder / "scan/reports/pictures/tables/clustering.html").exists()
-    here.call("assign", "scan/model", "sorted", "--out", "new.csv")
-    assert [row["cluster"] for row in here.rows("new.csv")] == [row["cluster"] for row in rows]
-    assert "use the gallery" in here.call("cut", "scan", "--k", "2", ok=False)
+    assert (place.folder / "scan/reports/pictures/tables/clustering.html").exists()
+    place.call("assign", "scan/model", "sorted", "--out", "new.csv")
+    assert [row["cluster"] for row in place.rows("new.csv")] == [row["cluster"] for row in rows]
+    assert "use the gallery" in place.call("cut", "scan", "--k", "2", ok=False)
 
 
-def test_all_numbers_of_clusters_are_tried_in_one_job(here: Here) -> None:
+def test_all_numbers_of_clusters_are_tried_in_one_job(place: Here) -> None:
     wishes = ("cluster", "odd pictures", "--encoder", "pixels", "--out", "auto", "--cores", "2")
-    said = here.call(*wishes)
+    said = place.call(*wishes)
     assert "where the criteria agree most" in said
-    ran = here.ran("auto")
+    ran = place.ran("auto")
     assert ran["try_candidates"] == ran["evaluate_candidates"] == 1
     assert not {"fit_kmeans", "score_clusterings", "evaluate_clustering"} & ran.keys()
-    assert "Nothing would run" in here.call(*wishes, "--dry-run")
-    rows = here.rows("auto/assignments.csv")
+    assert "Nothing would run" in place.call(*wishes, "--dry-run")
+    rows = place.rows("auto/assignments.csv")
     k = len({row["cluster"] for row in rows})
-    here.call(*wishes, "--k", str(k))
-    alone = [row["cluster"] for row in here.rows("auto/assignments.csv")]
+    place.call(*wishes, "--k", str(k))
+    alone = [row["cluster"] for row in place.rows("auto/assignments.csv")]
     assert alone == [row["cluster"] for row in rows], "one of its fits is that of the number itself"
-    assert here.ran("auto")["fit_kmeans"] == 1
+    assert place.ran("auto")["fit_kmeans"] == 1
 
 
 def test_a_renamed_folder_and_new_pictures_keep_what_was_worked_out(here: Here) -> None:
