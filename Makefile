@@ -5,6 +5,8 @@ CORES ?= 2
 BENCH ?= standard
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# docs/operations.md, Hundreds of jobs
+MANY_JOBS := --max-jobs-per-timespan 1000/10s
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Every job imports its libraries: without compiled bytecode each import would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,7 +33,7 @@ demo: install  ## the default experiment: reports/digits/report.html
 	@echo "Open reports/digits/report.html in a browser."
 
 demo-all: install  ## every method on the digits at full length: reports/digits-all/report.html
-	$(SNAKEMAKE) --configfile config/digits-all.yaml
+	$(SNAKEMAKE) $(MANY_JOBS) --configfile config/digits-all.yaml
 
 cluster: install  ## a folder of pictures: make cluster IMAGES=path/to/images K=20 [OUT=folder]
 	$(BIN)/clusterprobe cluster "$(IMAGES)" --k $(or $(K),auto) --cores $(CORES) $(if $(OUT),--out "$(OUT)")
