@@ -141,8 +141,10 @@ class Cells:
 def _leading_axes(rows: Float32) -> Float32:
     """Return the orthonormal axes [D, 128] along which the rows [n, D] have the largest sums of squares."""
     parts = np.array_split(rows, len(rows) // _BLOCK + 1)
-    moments = sum(in_order(lambda part: (part.T @ part).astype(np.float64), parts))
     width = rows.shape[1]
+    moments = np.zeros((width, width))
+    for products in in_order(lambda part: part.T @ part, parts):
+        moments += products
     axes = eigh(moments, subset_by_index=(max(width - _DIMS, 0), width - 1))[1]
     return np.ascontiguousarray(axes, dtype=np.float32)
 
