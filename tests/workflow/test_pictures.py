@@ -162,7 +162,7 @@ def test_a_checkpoint_of_the_catalogue_merged_clusters_a_few_labels_and_copies(p
         *("--out", "merged", "--cores", "2"),
     )
     assert "MoCo v2" in said
-    assert "Licence of the weights: " in said
+    assert "moco.pth.tar. Licence of the weights: " in said
     rows = place.rows("merged/assignments.csv")
     assert {int(row["cluster"]) for row in rows} == set(range(4))
     names = {int(row["cluster"]): row["name"] for row in rows}

@@ -141,15 +141,11 @@ def _encoder(wishes: Wishes, out: Path, count: int, gpu: bool) -> Choice:
         return Choice("checkpoint", entry, f"{path}, as asked for")
     if wishes.architecture or len(path.parts) > 1:
         raise UserError(f"--encoder {path}: there is no such file; check the path")
-    choice = choose_encoder(wishes.encoder, workflow_home(), [out, workflow_home()], count, gpu=gpu)
-    entry = dict(choice.entry)
-    if wishes.checkpoint is not None:
-        if entry["kind"] != "file":
-            raise UserError("--checkpoint is the file of an entry of the catalogue: name it by --encoder")
-        if not wishes.checkpoint.expanduser().is_file():
-            raise UserError(f"--checkpoint {wishes.checkpoint} does not exist")
-        entry["path"] = str(wishes.checkpoint.expanduser().absolute())
-    return Choice(choice.name, entry, choice.why)
+    checkpoint = None if wishes.checkpoint is None else wishes.checkpoint.expanduser().absolute()
+    if checkpoint is not None and not checkpoint.is_file():
+        raise UserError(f"--checkpoint {wishes.checkpoint} does not exist")
+    home = workflow_home()
+    return choose_encoder(wishes.encoder, home, [out, home], count, gpu=gpu, checkpoint=checkpoint)
 
 
 def _settled(values: dict[str, Any], out: Path, epochs: int | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ FOLDER_VARIABLE = "CLUSTERPROBE_CHECKPOINTS"
 SMALL = frozenset({"ResNet-50", "ViT-S/16", "ViT-S/14"})
 """Networks that a machine without a GPU gets through thousands of pictures with."""
 
+_NO_ENTRIES = ("auto", "simclr", "pixels")
 _SECONDS = 5.0  # that a server gets to answer
 
 Reachable = Callable[[str], bool]
@@ -42,13 +43,17 @@ def choose_encoder(
     pictures: int,
     *,
     gpu: bool,
+    checkpoint: Path | None = None,
     reachable: Reachable | None = None,
 ) -> Choice:
     """Return the encoder that is wished for: auto, simclr, pixels, or a name in the catalogue.
 
-    `folders` are project folders in whose data/checkpoints files may lie from earlier runs. Raises UserError
-    for a name that is not known and for an entry without a file that can be used.
+    `folders` are project folders in whose data/checkpoints files may lie from earlier runs; `checkpoint` is
+    the file of an entry of the catalogue. Raises UserError for a name that is not known, for an entry without
+    a file that can be used, and for a file without the name of its entry.
     """
+    if checkpoint is not None and wish in _NO_ENTRIES:
+        raise UserError("--checkpoint is the file of an entry of the catalogue: name it by --encoder")
     if wish == "pixels":
         return Choice("pixels", own_pictures.pixels(), "the pixels themselves, as asked for")
     if wish == "simclr":
@@ -60,10 +65,10 @@ def choose_encoder(
         return _best(entries, folders, pictures, gpu, reachable or can_be_reached)
     entry = entries.get(wish)
     if entry is None:
-        raise UserError(f"--encoder {wish}: {nearest(wish, ['auto', 'simclr', 'pixels', *entries])}")
+        raise UserError(f"--encoder {wish}: {nearest(wish, [*_NO_ENTRIES, *entries])}")
     if not isinstance(entry, FileEncoder):
         raise UserError(f"--encoder {wish}: there is no file of it to use: {entry.reason}")
-    return _taken(wish, entry, present(entry, folders), "as asked for")
+    return _taken(wish, entry, checkpoint or present(entry, folders), "as asked for")
 
 
 def present(entry: FileEncoder, folders: list[Path]) -> Path | None:

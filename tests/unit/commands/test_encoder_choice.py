@@ -76,6 +76,18 @@ def test_a_file_that_is_here_is_taken_before_any_download(home, monkeypatch):
     assert f"from {home}" in choice.why
 
 
+def test_a_file_that_is_named_is_that_of_the_entry_that_is_named(home):
+    def choose_with(wish: str, path: Path):
+        return choose_encoder(wish, home, [home], 1000, gpu=False, checkpoint=path)
+
+    choice = choose_with("good", home / "mine.pth")
+    assert choice.entry["path"] == str(home / "mine.pth")
+    assert f"from {home / 'mine.pth'}" in choice.why
+    for wish in ("auto", "simclr", "pixels"):
+        with pytest.raises(UserError, match="name it by --encoder"):
+            choose_with(wish, home / "mine.pth")
+
+
 def test_a_checkpoint_of_an_earlier_run_is_found_under_the_id_of_its_encoder(home):
     choice = choose(home, "good")
     request = Request(Path("/a"), 100, 3, "kmeans", (choice.name, choice.entry))
