@@ -159,6 +159,7 @@ def evaluation_cell(run: Run) -> dict[str, Any]:
                 "manifest": paths.manifest(dataset, split),
                 "facts": paths.facts(dataset, split),
             }
+            | ({} if dataset.definition.labelled else {"labelled": False})
             for dataset, split in clustered_splits(run)
         ],
         "label_maps": {target.name: label_map for target, label_map in run.transfer},

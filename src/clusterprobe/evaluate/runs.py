@@ -132,6 +132,8 @@ def _read_labels(part: Mapping[str, Any], deviations: Collection[str]) -> _Label
     facts = read_json(Path(part["facts"]))
     classes = tuple(facts["classes"] or ())
     manifest = read_manifest(Path(part["manifest"]))
+    if not part.get("labelled", True):  # sub-folders may have made classes
+        manifest = replace(manifest, labels=np.full(len(manifest), -1), fine=(), several=())
     if "scrambled-labels" in deviations:
         manifest = replace(manifest, labels=scrambled_labels(manifest.labels, classes))
     return _Labels(manifest, classes, facts.get("counterparts", {}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterprobe.config.cells import evaluation_cell
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config
 from clusterprobe.config.own_pictures import (
@@ -56,6 +57,13 @@ def test_auto_is_a_choice_among_candidates_by_three_criteria():
     assert len({entry["run"] for entry in choosing_cell(made)}) == 8
     assert len(made.encoders) == 1
     assert not [path for path in report_targets(made) if "/figures/" in path or "/tables/" in path]
+
+
+def test_sub_folders_are_no_labels_unless_they_are_said_to_be():
+    for labels in (False, True):
+        made = plan(labels=labels)
+        [part] = evaluation_cell(candidates(made)[0])["manifests"]
+        assert part.get("labelled", True) == labels
 
 
 def test_merging_starts_from_more_clusters():

@@ -101,6 +101,14 @@ def test_without_labels_only_label_free_scores_come_out(tmp_path: Path) -> None:
     assert {metric for _, _, metric in rows} == {"clusters_used", "largest_share", "entropy", "inertia"}
 
 
+def test_classes_that_are_not_said_to_be_labels_count_for_nothing(tmp_path: Path) -> None:
+    """Sub-folders of a data set with `labelled: false`."""
+    place = _write(tmp_path)
+    place.cell["manifests"] = [part | {"labelled": False} for part in place.cell["manifests"]]
+    metrics = {metric for _, _, metric in place.rows()}
+    assert metrics == {"clusters_used", "largest_share", "entropy", "inertia"}
+
+
 def test_assignments_of_other_images_are_refused(tmp_path: Path) -> None:
     place = _write(tmp_path)
     path = Path(place.cell["manifests"][1]["manifest"])
