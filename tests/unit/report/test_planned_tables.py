@@ -42,7 +42,7 @@ def metrics_of(planned: Run | Probe, dataset: PlannedDataset) -> list[str]:
         return ["voc_map"]
     found = list(PROBED[planned.method] if isinstance(planned, Probe) else CLUSTERED)
     found += ["top5"] if planned.method in HEAD_METHODS and isinstance(planned, Run) else []
-    if getattr(dataset.definition, "imbalance", None):
+    if getattr(dataset.definition, "imbalance", None) or dataset.name == "imagenet-lt":
         found += [f"{'acc' if isinstance(planned, Run) else planned.method}_{shots}" for shots in SHOTS]
         found += ["ami_balanced"] if isinstance(planned, Run) else []
     return found
