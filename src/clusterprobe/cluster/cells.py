@@ -23,7 +23,7 @@ _FIRST_CELLS = 8
 _PASSES = 6
 _BLOCK = 8192
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
-_LEAST_SPREAD = 1e-6
+_TINY = 1e-6
 
 
 class Cells:
@@ -51,11 +51,11 @@ class Cells:
         sizes = np.bincount(labels, minlength=k)
         self._order = np.argsort(labels, kind="stable")
         self._sorted = values[self._order]
+        self._place = np.argsort(self._order)
         self._starts, owners = _cut(sizes)
         self._centres = model.centres[owners]
         variances = np.bincount(labels, distances, minlength=k)[owners] / sizes[owners] / values.shape[1]
-        self._spread: Float32 = np.maximum(np.sqrt(variances), _LEAST_SPREAD).astype(np.float32)
-        self._values = values
+        self._spread: Float32 = np.maximum(np.sqrt(variances), _TINY).astype(np.float32)
 
     @property
     def count(self) -> int:
@@ -67,29 +67,25 @@ class Cells:
 
         A query whose nearest 8 cells hold fewer rows gets all rows of its cells.
         """
-        vectors = self._values[queries]
+        vectors = self._sorted[self._place[queries]]
         needed = self._needed(vectors, wanted)
         return Pairs.joined(list(self._scored(vectors, reach, needed)))
 
     def reaches(self, queries: Int64, rows: Int64, wanted: int) -> Float32:
         """Return how far the rows `queries` [n] must reach for the cell of each of their `rows` [n, k]."""
-        vectors = self._values[queries]
-        place = np.empty(len(self._order), dtype=np.int64)
-        place[self._order] = np.arange(len(self._order))
-        cells = np.searchsorted(self._starts, place[rows], side="right") - 1
-        missing = self._needed(vectors, wanted)[:, None] - np.einsum(
-            "nkd,nd->nk", self._centres[cells], vectors
-        )
+        vectors = self._sorted[self._place[queries]]
+        cells = np.searchsorted(self._starts, self._place[rows], side="right") - 1
+        scores = np.einsum("nkd,nd->nk", self._centres[cells], vectors)
+        missing = self._needed(vectors, wanted)[:, None] - scores
         reaches: Float32 = missing / (_lengths(vectors)[:, None] * self._spread[cells])
         return reaches
 
     def searched(self, queries: Int64, reach: float, wanted: int) -> float:
         """Return the share of all rows that are compared with the rows `queries` [n], on average."""
-        vectors = self._values[queries]
+        vectors = self._sorted[self._place[queries]]
         near = self._near(vectors, reach, self._needed(vectors, wanted))
-        compared = sum(
-            len(query) * int(self._starts[cell + 1] - self._starts[cell]) for cell, query, _ in near
-        )
+        sizes = np.diff(self._starts)
+        compared = sum(len(query) * int(sizes[cell]) for cell, query, _ in near)
         return compared / len(queries) / len(self._order)
 
     def _needed(self, vectors: Float32, wanted: int) -> Float32:
@@ -150,8 +146,9 @@ def _leading_axes(rows: Float32) -> Float32:
 
 
 def _lengths(vectors: Float32) -> Float32:
+    """Return the length [n] of each vector [n, D], a little more than nothing for zeros."""
     lengths: Float32 = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    return lengths
+    return np.maximum(lengths, np.float32(_TINY))
 
 
 def _by_cell(query: Int64, cells: Int64, rank: Int64) -> Iterator[tuple[int, Int64, Int64]]:

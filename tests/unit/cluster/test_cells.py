@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterprobe.cluster.approximate_neighbours import overlap, search_cells, share_searched
+from clusterprobe.cluster.approximate_neighbours import far_enough, overlap, search_cells, share_searched
 from clusterprobe.cluster.cells import Cells
 from clusterprobe.cluster.similarity import most_similar
 from clusterprobe.features.scaling import unit_length
@@ -66,3 +66,11 @@ def test_rows_may_all_be_equal() -> None:
     found = search_cells(np.ones((600, 1), dtype=np.float32), cells, queries, 3, reach=1.0)
     assert not (found == queries[:, None]).any()
     assert all(len(set(row)) == 3 for row in found.tolist())
+
+
+def test_a_row_of_zeros_does_no_harm(unit: Float32) -> None:
+    rows = unit[:900].copy()
+    rows[7] = 0
+    reach, recall = far_enough(rows, Cells(rows), K)
+    assert np.isfinite(reach)
+    assert recall > 0.99
