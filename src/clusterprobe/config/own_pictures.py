@@ -94,9 +94,6 @@ def configuration(request: Request) -> Definition:
         ]
     several = len(clusterings["k"]) > 1
     merge = {} if request.merge_from is None else {"merge_to": request.k}
-    # Their table is about as many clusters as there are labels; which that are is not known yet.
-    shown: Definition = {"tables": []} if request.labels else {}
-    shown = {"tables": [], "figures": []} if several else shown
     values: Definition = {
         "name": NAME,
         "title": request.title or request.folder.name,
@@ -108,7 +105,7 @@ def configuration(request: Request) -> Definition:
         "criteria": CRITERIA if several else None,
         "pictures": merge | request.pictures_options,
         "neighbours": {"encoder_seeds": 0},
-        "report": {"galleries": []} | shown,
+        "report": {"galleries": []} | ({"tables": [], "figures": []} if several else {}),
         "compute": {"threads": min(request.cores, 4), "memory_mb": 3000, "gpus": int(request.gpu)},
     }
     return {key: value for key, value in values.items() if value is not None}

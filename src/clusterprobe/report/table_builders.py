@@ -103,6 +103,12 @@ RECIPES = {
 }
 """The tables that any experiment can have."""
 
+_OTHER_NUMBERS = replace(
+    RECIPES["overclustering"],
+    title="Clustering with other numbers of clusters than classes",
+    select=lambda results, classes: default_variant(at_home(results)),
+)
+
 TABLES: dict[str, Recipe | PaperTable | BenchmarkTable | ProbeTable | FactTable] = {
     **RECIPES,
     "confusions": FactTable(CONFUSIONS),
@@ -147,8 +153,8 @@ def build_table(
 ) -> Table:
     """Return the table `name` of a frame of results.
 
-    `classes` gives the number of classes of each data set: with it, `clustering`, `transfer` and the tables
-    of papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it
+    `classes` gives the number of classes of each data set: with it, `clustering` (if there are any),
+    `transfer` and the tables of papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it
     a number of clusters is. Tables of papers print published numbers beside ours for the data sets in
     `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
     first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
@@ -181,7 +187,10 @@ def build_table(
         return build_paper_probes(name, recipe, tidy(results), published_as)
     if isinstance(recipe, PaperTable):
         return build_paper_table(name, recipe, tidy(results), classes, published_as, pretext)
-    return _build(name, RECIPES[name], tidy(results), classes or {})
+    recipe, frame = RECIPES[name], tidy(results)
+    if name == "clustering" and recipe.select(frame, classes or {}).empty:
+        recipe = _OTHER_NUMBERS
+    return _build(name, recipe, frame, classes or {})
 
 
 def _build(name: str, recipe: Recipe, results: pd.DataFrame, classes: Classes) -> Table:

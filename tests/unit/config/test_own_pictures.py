@@ -66,12 +66,6 @@ def test_sub_folders_are_no_labels_unless_they_are_said_to_be():
         assert part.get("labelled", True) == labels
 
 
-def test_labels_ask_for_no_table_of_as_many_clusters_as_labels():
-    """How many labels there are is not known when the number of clusters is chosen."""
-    assert not [path for path in report_targets(plan(labels=True)) if "/tables/" in path]
-    assert [path for path in report_targets(plan()) if "/tables/" in path]
-
-
 def test_merging_starts_from_more_clusters():
     made = plan(merge_from=40)
     assert candidates(made)[0].clusters.k == 40

@@ -113,6 +113,13 @@ def test_one_of_two_sets_without_labels_gets_a_reason(results: pd.DataFrame, cla
     assert reasons["clusters_used"] is None
 
 
+def test_without_a_run_of_as_many_clusters_as_classes_other_numbers_are_shown(results: pd.DataFrame) -> None:
+    table = build_table("clustering", results, {"digits": 7})
+    check(table)
+    assert table.title == "Clustering with other numbers of clusters than classes"
+    assert {"digits, test split, 10 clusters (1.43 × classes)"} <= {row.group for row in table.rows}
+
+
 def test_one_seed_is_said_in_a_note(one_seed: pd.DataFrame, classes: dict[str, int]) -> None:
     assert "One seed: no standard deviation." in build_table("clustering", one_seed, classes).notes[0]
 
