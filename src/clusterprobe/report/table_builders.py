@@ -154,13 +154,14 @@ def build_table(
     """Return the table `name` of a frame of results.
 
     `classes` gives the number of classes of each data set: with it, `clustering` (if there are any),
-    `transfer` and the tables of papers keep the runs with the right number of clusters, and `overclustering` says which multiple of it
-    a number of clusters is. Tables of papers print published numbers beside ours for the data sets in
-    `published_as` (our name -> that of the paper), and follow one `pretext` (readable name of an encoder, the
-    first with runs if not given). `facts` (traces.dataset_facts) are for tables of data sets, `operations`
-    (name -> interval; those of the code if not given) for tables of augmentations, `confusions` (see
-    `build_confusion_table`) for the table of that name, `catalogue` for that of its methods, `encoders` (see
-    report.benchmark_tables) for those that compare published encoders.
+    `transfer` and the tables of papers keep the runs with the right number of clusters, and
+    `overclustering` says which multiple of it a number of clusters is. Tables of papers print published
+    numbers beside ours for the data sets in `published_as` (our name -> that of the paper), and follow one
+    `pretext` (readable name of an encoder, the first with runs if not given). `facts`
+    (traces.dataset_facts) are for tables of data sets, `operations` (name -> interval; those of the code if
+    not given) for tables of augmentations, `confusions` (see `build_confusion_table`) for the table of that
+    name, `catalogue` for that of its methods, `encoders` (see report.benchmark_tables) for those that
+    compare published encoders.
     """
     if name not in TABLES:
         raise UserError(f"there is no table {name!r}: {nearest(name, TABLES)}")
