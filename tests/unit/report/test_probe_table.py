@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.report.clustering_tables import RECIPES
 from clusterprobe.report.criteria_table import rank_correlation
 from clusterprobe.report.names import CRITERIA, PROBES
 from clusterprobe.report.overview import headlines
-from clusterprobe.report.table_builders import RECIPES, build_table
+from clusterprobe.report.table_builders import build_table
 from clusterprobe.report.table_formats import render
 from clusterprobe.report.tables import Table
 from clusterprobe.store.tables import RESULTS

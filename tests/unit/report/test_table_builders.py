@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.report.clustering_tables import RECIPES
 from clusterprobe.report.names import SHOTS
-from clusterprobe.report.table_builders import RECIPES, build_table
+from clusterprobe.report.table_builders import build_table
 from clusterprobe.report.tables import check
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.report.clustering_tables import RECIPES
 from clusterprobe.report.kmeans_tables import KMEANS_TABLES
-from clusterprobe.report.table_builders import RECIPES, TABLES, build_table
+from clusterprobe.report.table_builders import TABLES, build_table
 from clusterprobe.report.table_formats import render, save_table
 from clusterprobe.report.tables import Cell, Column, Row, Table
 
