@@ -17,8 +17,10 @@ _SWEPT = {
     "scan-threshold": ("selflabel", "threshold"),
     "mmdc-sigma": ("mmdc", "sigma"),
     "mmdc-views": ("mmdc", "views"),
+    "cld-weight": ("kmeans", "weight"),
+    "cld-temperature": ("kmeans", "temperature"),
 }
-"""Figures of ablations: the method, and its option that varies."""
+"""Figures of ablations: the method, and the option of the objective that varies."""
 
 _CONTRASTIVE = ("simclr", "npid", "moco", "byol", "cld")
 
@@ -180,11 +182,16 @@ def _contrastive_runs(plan: Plan) -> list[Run]:
     """Return the default k-means runs on encoders that learn by telling images apart."""
     found = []
     for run in plan.runs.values():
-        objective = getattr(plan.config.encoders[run.network], "objective", None)
         plain = (run.method, run.variant, run.protocol) == ("kmeans", "default", "clean")
-        if plain and objective is not None and objective.name in _CONTRASTIVE:
+        if plain and _objective(plan, run) in _CONTRASTIVE:
             found.append(run)
     return found
+
+
+def _objective(plan: Plan, run: Run) -> str | None:
+    """Return the name of the objective that the encoder of a run was trained by; None if it was not."""
+    definition = plan.config.encoders[run.network]
+    return definition.objective.name if isinstance(definition, TrainedEncoder) else None
 
 
 def cluster_examples_cell(plan: Plan, figure: str) -> dict[str, Any]:
@@ -223,18 +230,24 @@ def swept_defaults(plan: Plan, figure: str) -> dict[str, float]:
     the objective.
     """
     method, option = _SWEPT.get(figure, (None, None))
-    found = {
-        _value(run, str(option))
-        for run in plan.runs.values()
-        if (run.method, run.variant) == (method, "default")
-    }
+    runs = [run for run in plan.runs.values() if run.method == method]
+    if method == "kmeans":
+        runs = _with_variants(plan, runs, f"{option}-")
+    found = {_value(run, str(option)) for run in runs if run.variant == "default"}
     known = found - {None}
     return {f"default_{option}": float(known.pop())} if len(known) == len(found) == 1 else {}
 
 
+def _with_variants(plan: Plan, runs: list[Run], prefix: str) -> list[Run]:
+    """Return the runs on encoders trained with CLD of whose title there is a variant with a prefix."""
+    runs = [run for run in runs if _objective(plan, run) == "cld"]
+    varied = {plan.title("encoder", run.encoder) for run in runs if run.variant.startswith(prefix)}
+    return [run for run in runs if plan.title("encoder", run.encoder) in varied]
+
+
 def _value(run: Run, option: str) -> Any:
-    """Return an option of the objective of a head; without a limit, neighbours are all that are mined."""
+    """Return an option of the objective of an encoder; without a limit, neighbours are all that are mined."""
     definition = run.members[0].features.encoder.definition
-    assert isinstance(definition, TrainedEncoder), "heads belong to trained encoders"
+    assert isinstance(definition, TrainedEncoder), "heads and CLD belong to trained encoders"
     mined = definition.neighbours.k if definition.neighbours and option == "neighbours" else None
     return definition.objective.options.get(option, mined)

@@ -121,8 +121,10 @@ class Clusterings(Strict):
     k: list[int] | None = Field(None, description="numbers of clusters, in place of factors")
     seeds: int | None = Field(None, ge=1, description="number of seeds; null: that of the experiment")
     options: KMeansOptions = Field(default_factory=KMeansOptions, description="options of the method")
-    extras: bool = Field(
-        True, description="false: these runs are scored, and that is all: no neighbour purity, no criteria"
+    extras: bool | Literal["criteria"] = Field(
+        True,
+        description="false: these runs are scored, and that is all: no neighbour purity, no criteria; "
+        "`criteria`: these, but no purity",
     )
 
     @model_validator(mode="after")

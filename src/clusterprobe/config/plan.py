@@ -83,7 +83,7 @@ def _add_runs(
     else:
         own = own_clusters(plan.config.encoders[chosen.encoder], dataset, clusters)
         members = _taken_members(plan, chosen, _members(plan, chosen.encoder, dataset, seeds, own))
-        for member in members if group.extras and group.protocol == "clean" else ():
+        for member in members if group.extras is True and group.protocol == "clean" else ():
             _add_purity(plan, member.features, dataset)
     first = members[0].features.encoder
     shown = first.root.name if chosen.encoder == encoder and first.root is not first else encoder

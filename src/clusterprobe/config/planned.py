@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from clusterprobe.config.datasets import Dataset, FolderDataset
 from clusterprobe.config.deviations import Deviation
@@ -155,7 +155,7 @@ class Run:
     transfer: tuple[tuple[PlannedDataset, str], ...]
     protocol: str = "clean"
     deviations: tuple[Deviation, ...] = ()
-    extras: bool = True
+    extras: bool | Literal["criteria"] = True
 
     @property
     def network(self) -> str:

@@ -91,12 +91,12 @@ def _draw(results: pd.DataFrame, name: str, method: str, word: str, default: Any
     rows = rows[(rows["method"] == method) & rows["metric"].isin(SWEPT)]
     points: dict[str, Point] = {}
     for variant in map(str, rows["variant"].unique()):
-        if point := _point(variant, word, default):
+        if point := variant_point(variant, word, default):
             points[variant] = point
     rows = rows[rows["variant"].isin(list(points))]
     varied = rows[rows["variant"] != DEFAULT]
     rows = drawable(name, rows[rows["k"].isin(varied["k"].unique())], f"variants {word}-…")
-    values = sorted({value for value, _ in points.values()}, key=_place)
+    values = sorted({value for value, _ in points.values()}, key=place)
     if len(points) < 2:
         raise UserError(
             f"figure {name!r} has nothing to draw: the results hold one value of {word}; leave it out"
@@ -109,7 +109,7 @@ def _draw(results: pd.DataFrame, name: str, method: str, word: str, default: Any
     ]
     positions = [float(values.index(value)) for value in table["value"]]
     table = table.assign(line=lines, at=positions).sort_values("oracle", kind="stable")
-    return draw_sweep(table, label, range(len(values)), [_tick(value, default) for value in values])
+    return draw_sweep(table, label, range(len(values)), [tick(value, default) for value in values])
 
 
 def _line_name(encoder: str, method: str, value: float | str, oracle: bool) -> str:
@@ -119,7 +119,7 @@ def _line_name(encoder: str, method: str, value: float | str, oracle: bool) -> s
     return ", ".join([*words, *([DEFAULT] if value == DEFAULT else [])])
 
 
-def _point(variant: str, word: str, default: Any) -> Point | None:
+def variant_point(variant: str, word: str, default: Any) -> Point | None:
     """Return the value of a variant ("default" if that is not known) and whether it is an oracle."""
     if variant == DEFAULT:
         return (DEFAULT if default is None else float(default), False)
@@ -140,11 +140,13 @@ def _of_points(rows: pd.DataFrame, points: Mapping[str, Point]) -> pd.DataFrame:
     return table.drop_duplicates(["dataset", "encoder", "k", "value", "oracle"])
 
 
-def _place(value: Any) -> tuple[bool, float]:
+def place(value: Any) -> tuple[bool, float]:
+    """Return by what the values of an axis are put in order: the default of unknown value comes last."""
     return (True, 0.0) if value == DEFAULT else (False, float(value))
 
 
-def _tick(value: Any, default: Any) -> str:
+def tick(value: Any, default: Any) -> str:
+    """Return what stands under a value of an axis."""
     if value == DEFAULT:
         return DEFAULT
     known = default is not None and value == float(default)

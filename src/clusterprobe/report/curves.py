@@ -76,11 +76,11 @@ def neighbour_purity(results: pd.DataFrame) -> Figure:
     for column, dataset in enumerate(datasets):
         here = table[table["dataset"] == dataset]
         for encoder, line in here.groupby("encoder", sort=False):
-            _line(
+            draw_line(
                 axes[0, column], line.rename(columns={"mean": "y", "std": "y_std"}), "y", look[str(encoder)]
             )
         heading(axes[0, column], str(dataset))
-        _set_axis(axes[0, column], "neighbours", ticks, [str(tick) for tick in ticks])
+        set_axis(axes[0, column], "neighbours", ticks, [str(tick) for tick in ticks])
         axes[0, column].set_ylabel("same label (%)" if column == 0 else "")
     legend_below(figure, [key(style, name, line=True) for name, style in look.items()], width)
     return figure
@@ -100,8 +100,8 @@ def draw_sweep(table: pd.DataFrame, label: str, ticks: Sequence[int], labels: Se
         for column, metric in enumerate(metrics):
             here = table[(table["dataset"] == dataset) & table[metric].notna()]
             for name, line in here.groupby("line", sort=False):
-                _line(axes[row, column], line, metric, look[str(name)])
-            _set_axis(axes[row, column], label, ticks, labels)
+                draw_line(axes[row, column], line, metric, look[str(name)])
+            set_axis(axes[row, column], label, ticks, labels)
             axes[row, column].set_ylabel(f"{metric_title(metric)} (%)")
             heading(axes[row, column], str(dataset) if column == 0 else "")
     legend_below(figure, [key(style, name, line=True) for name, style in look.items()], width)
@@ -119,7 +119,8 @@ def _line_names(table: pd.DataFrame) -> pd.Series[str]:
     return names
 
 
-def _line(axes: Axes, line: pd.DataFrame, metric: str, look: Look) -> None:
+def draw_line(axes: Axes, line: pd.DataFrame, metric: str, look: Look) -> None:
+    """Draw the column `metric` against `at`, with a band of one standard deviation (`metric`_std)."""
     line = line.sort_values("at")
     at, mean = line["at"].to_numpy(dtype=float), line[metric].to_numpy(dtype=float)
     spread = np.nan_to_num(line[f"{metric}_std"].to_numpy(dtype=float))
@@ -127,7 +128,8 @@ def _line(axes: Axes, line: pd.DataFrame, metric: str, look: Look) -> None:
     axes.fill_between(at, mean - spread, mean + spread, color=look.colour, alpha=0.15, lw=0)
 
 
-def _set_axis(axes: Axes, label: str, ticks: Sequence[int], labels: Sequence[str]) -> None:
+def set_axis(axes: Axes, label: str, ticks: Sequence[int], labels: Sequence[str]) -> None:
+    """Set label and ticks of the axis at the bottom; fractions at the side are printed as percent."""
     if min(ticks) > 0 and max(ticks) / min(ticks) >= 8:
         axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, labels)

@@ -24,6 +24,7 @@ from clusterprobe.report.benchmark_figures import (
     acc_by_dims,
     linear_against_acc,
 )
+from clusterprobe.report.cld_figures import cld_temperature, cld_weight
 from clusterprobe.report.cluster_grid import cluster_grid
 from clusterprobe.report.comparisons import acc_by_method, ari_against_acc
 from clusterprobe.report.confusions import confusion, superclass_confusion
@@ -186,6 +187,15 @@ FIGURES = {
         snapshots,
         "snapshots",
     ),
+    **{
+        f"cld-{option}": Drawing(
+            "NMI × R of two views of the images, which needs no labels, and its factors (left), and accuracies "
+            f"of probes where there are any (right), against the {option} of the group loss of CLD. Band: "
+            "standard deviation over seeds.",
+            draw,
+        )
+        for option, draw in (("weight", cld_weight), ("temperature", cld_temperature))
+    },
     "kmeans-figure-1a": Drawing(
         "ACC of k-means against the accuracy of a linear classifier, of encoders that saw no labels; lines "
         "are least squares. Grey: arXiv 2008.10312, whose line leaves two encoders out.",

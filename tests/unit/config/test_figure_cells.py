@@ -91,6 +91,19 @@ def test_defaults_that_disagree_have_no_place() -> None:
     assert swept_defaults(_plan(encoders=both, clusterings=runs), "scan-neighbours") == {}
 
 
+def test_defaults_of_cld_are_those_of_the_encoder_that_has_variants() -> None:
+    values = read_yaml(Path("config/digits-all.yaml"))
+    for option, default in (("weight", 1.0), ("temperature", 0.5)):
+        plan = make_plan(load_config(values, Path("config")))
+        assert swept_defaults(plan, f"cld-{option}") == {f"default_{option}": default}
+    moco = values["encoders"]["moco-cld"]
+    other = moco | {"objective": {"name": "cld", "options": moco["objective"]["options"] | {"weight": 9.0}}}
+    changed = values | {"encoders": values["encoders"] | {"moco-cld": other}}
+    plan = make_plan(load_config(changed, Path("config")))
+    assert swept_defaults(plan, "cld-weight") == {"default_weight": 1.0}
+    assert swept_defaults(_plan(), "cld-weight") == {}
+
+
 def test_histories_of_a_method_go_by_the_names_of_its_variants() -> None:
     histories = variant_histories(
         make_plan(load_config(read_yaml(Path("config/digits-all.yaml")), Path("config"))), "mmdc"

@@ -142,6 +142,16 @@ def test_criteria_are_planned_for_every_run_and_read_no_labels() -> None:
     assert "criteria" in tables(plan)
 
 
+def test_runs_with_criteria_alone_have_no_neighbours_mined_and_are_the_same_runs() -> None:
+    plans = [
+        _plan(criteria={}, clusterings=[{"method": "kmeans", "encoders": ["simclr"], "extras": extras}])
+        for extras in (True, "criteria", False)
+    ]
+    assert [len(plan.criteria) for plan in plans] == [1, 1, 0]
+    assert [bool(plan.purity) for plan in plans] == [True, False, False]
+    assert len({tuple(plan.runs) for plan in plans}) == 1
+
+
 def test_supervised_runs_get_no_criteria() -> None:
     values = read_yaml(Path("config/digits-all.yaml"))
     plan = make_plan(load_config(values | {"criteria": {}}, Path("config")))
