@@ -29,7 +29,7 @@ NOT_IDENTITY = {
     "label_file",
 }
 _LATER = {"imbalance", "lists", "class_limit", "numbered_classes", "label_lists", "expected"}
-_LATER |= {"growing", "label_file"}
+_LATER |= {"growing", "label_file", "bursts"}
 """Keys that came when there were ids: where they are not given, ids and definitions are as they were."""
 
 

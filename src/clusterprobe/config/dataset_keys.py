@@ -25,6 +25,14 @@ Imbalance = Annotated[
         "logarithmic scale, until the first has so many times the images of the last; null: as it is",
     ),
 ]
+Bursts = Annotated[
+    int | None,
+    Field(
+        ge=2,
+        description="highly correlated images: of so many images of the train split one is kept, of every "
+        "class alike, and is there so many times, a little turned, scaled and shifted; null: as it is",
+    ),
+]
 
 
 class AnyDataset(Strict):
@@ -72,7 +80,7 @@ class Expected(Strict):
 class LocatedDataset(AnyDataset):
     """A data set that lies on a disk."""
 
-    split_seed: int = Field(0, ge=0, description="seed of the split, of `limit` and of `imbalance`")
+    split_seed: int = Field(0, ge=0, description="seed of the split, of `limit`, `imbalance` and `bursts`")
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="share of the test split if only one path is given"
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from clusterprobe.config.dataset_keys import AnyDataset, ClassList, Imbalance, LocatedDataset, Paths
+from clusterprobe.config.dataset_keys import AnyDataset, Bursts, ClassList, Imbalance, LocatedDataset, Paths
 
 Shift = Literal["rotation", "viewpoint", "clutter", "inversion"]
 
@@ -16,8 +16,9 @@ class DigitsDataset(AnyDataset):
 
     kind: Literal["digits"]
     test_fraction: float = Field(0.2, gt=0, lt=1, description="share of the images in the test split")
-    split_seed: int = Field(0, ge=0, description="seed of the stratified split, and of `imbalance`")
+    split_seed: int = Field(0, ge=0, description="seed of the stratified split, of `imbalance` and `bursts`")
     imbalance: Imbalance = None
+    bursts: Bursts = None
 
 
 class FolderDataset(LocatedDataset):
@@ -47,6 +48,7 @@ class FolderDataset(LocatedDataset):
         description="pictures come and go: every file at any depth is watched, what was worked out for a "
         "picture is kept by its hash, and a network that was trained on the others stays as it is",
     )
+    bursts: Bursts = None
 
     @model_validator(mode="after")
     def _numbers_have_names(self) -> FolderDataset:
@@ -91,6 +93,7 @@ class TarDataset(LocatedDataset):
 
     kind: Literal["tar"]
     splits: Paths = Field(description="archive of each split, not compressed, e.g. {train: ..., test: ...}")
+    bursts: Bursts = None
 
     @property
     def own_splits(self) -> tuple[str, ...]:
@@ -105,6 +108,7 @@ class ParquetDataset(LocatedDataset):
     class_names: list[str] | None = Field(
         None, description="names of the labels 0, 1, ... if no column has them"
     )
+    bursts: Bursts = None
 
     @property
     def own_splits(self) -> tuple[str, ...]:
@@ -121,6 +125,7 @@ class TorchvisionDataset(LocatedDataset):
         None, description="our split names to the set's own, e.g. {train: unlabeled}"
     )
     download: bool = Field(False, description="let torchvision download the files if they are missing")
+    bursts: Bursts = None
 
     @property
     def own_splits(self) -> tuple[str, ...]:

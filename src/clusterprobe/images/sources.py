@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.images.bursts import IN_BURSTS, BurstSource, in_bursts
 from clusterprobe.images.decode import BadImage, decode_image, header_size
 from clusterprobe.images.digits import DigitsSource, list_digits
 from clusterprobe.images.expected import check_expected
@@ -95,12 +96,13 @@ def index_dataset(
     for split in listed.splits if only is None else only:
         listing = listed.splits[split]
         check_unique(listing.ids, f"the images of data set {dataset!r}, split {split!r}")
-        chosen = _limit(listing, listed.classes, definition, split)
+        chosen = _chosen(listing, listed.classes, definition, split)
         what = f"index {dataset}/{split}"
         memory = SeenImages(seen, chosen.source)
         manifests[split], sides[split] = _examine(chosen, listed.classes, definition, what, skipped, memory)
         memory.write()
-    return IndexedDataset(dataset, kind, manifests, listed.record, skipped, sides, listed.counterparts)
+    record = listed.record | ({"bursts": True} if definition.get("bursts") else {})
+    return IndexedDataset(dataset, kind, manifests, record, skipped, sides, listed.counterparts)
 
 
 def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
@@ -125,6 +127,8 @@ def write_split(folder: Path, indexed: IndexedDataset, split: str) -> None:
 
 def open_source(source: Mapping[str, Any], split: str) -> ImageSource:
     """Open the images of one split from the record in source.json; raises UserError for an unknown split."""
+    if split == IN_BURSTS and source.get("bursts"):
+        return BurstSource(open_source({**source, "bursts": False}, split))
     if split == MERGED and source.get("merge"):
         apart = {key: value for key, value in source.items() if key != "merge"}
         return MergedSource({name: open_source(apart, name) for name in source["merge"]})
@@ -157,15 +161,16 @@ def _check_labels(listed: ListedDataset, definition: Mapping[str, Any], dataset:
         )
 
 
-def _limit(listing: Listing, classes: tuple[str, ...], definition: Mapping[str, Any], split: str) -> Listing:
-    """Return the images that stay under the limit of a split, all if it has none."""
+def _chosen(listing: Listing, classes: tuple[str, ...], definition: Mapping[str, Any], split: str) -> Listing:
+    """Return the images that stay under the limit of a split, all if it has none; as bursts if asked for."""
     labels = listing.labels(classes)
-    limit = (definition.get("limit") or {}).get(split)
-    if limit is None:
-        return listing
-    if limit < 1:
+    limit, seed = (definition.get("limit") or {}).get(split), int(definition.get("split_seed", 0))
+    if limit is not None and limit < 1:
         raise UserError(f"limit of split {split!r} is {limit}; set it to at least one image or leave it out")
-    return listing.subset(limited(listing.ids, labels, limit, int(definition.get("split_seed", 0))))
+    if limit is not None:
+        listing = listing.subset(limited(listing.ids, labels, limit, seed))
+    length = definition.get("bursts") if split == IN_BURSTS else None
+    return in_bursts(listing, classes, int(length), seed) if length else listing
 
 
 def _examine(

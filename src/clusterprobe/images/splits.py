@@ -68,6 +68,16 @@ def long_tailed(
     return np.sort(np.concatenate(chosen))
 
 
+def one_in(
+    ids: Sequence[str], labels: npt.NDArray[np.int64], number: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Return the sorted indices of one in `number` images of every label, rounded, never less than one."""
+    hashes = _unit_hashes(ids, f"one in {number} {seed}")
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    chosen = [_smallest(each, hashes, max(1, round(len(each) / number))) for each in members]
+    return np.sort(np.concatenate(chosen))
+
+
 def _smallest(
     members: npt.NDArray[np.int64], hashes: npt.NDArray[np.float64], count: int
 ) -> npt.NDArray[np.int64]:

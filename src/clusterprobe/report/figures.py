@@ -189,7 +189,7 @@ FIGURES = {
     ),
     **{
         f"cld-{option}": Drawing(
-            "NMI × R of two views of the images, which needs no labels, and its factors (left), and accuracies "
+            "NMI × R of two views of each image, which needs no labels, and its factors (left), and accuracy "
             f"of probes where there are any (right), against the {option} of the group loss of CLD. Band: "
             "standard deviation over seeds.",
             draw,

@@ -95,6 +95,7 @@ def test_the_words_of_a_torchvision_set_for_its_splits_are_no_places() -> None:
         ({"classes": 3}, "valid list"),
         ({"classes": "imagenet-51"}, "did you mean 'imagenet-50'"),
         ({"labels": "superclasses"}, "needs `superclasses`"),
+        ({"bursts": 1}, "greater than or equal to 2"),
         ({"label_lists": "real.json"}, "`label_lists` needs `numbered_classes`"),
     ],
 )
@@ -104,12 +105,12 @@ def test_mistakes_are_named(keys: dict[str, Any], message: str) -> None:
 
 
 def test_keys_that_came_later_leave_identities_as_they_were() -> None:
-    plain, later = folder(), {"numbered_classes", "label_lists", "class_limit", "expected"}
+    plain, later = folder(), {"numbered_classes", "label_lists", "class_limit", "expected", "bursts"}
     assert later.isdisjoint(dataset_identity(plain))
     assert later.isdisjoint(indexing_definition(plain))
-    other = [folder(class_limit=2), folder(numbered_classes=["a"])]
+    other = [folder(class_limit=2), folder(bursts=5), folder(numbered_classes=["a"])]
     other.append(folder(numbered_classes=["a"], label_lists="real.json"))
-    assert len({str(dataset_identity(each)) for each in [plain, *other]}) == 4
+    assert len({str(dataset_identity(each)) for each in [plain, *other]}) == 5
     moved = folder(numbered_classes=["a"], label_lists="elsewhere/real.json")
     assert dataset_identity(moved) == dataset_identity(other[-1])
     assert dataset_identity(folder(expected={"images": 3, "classes": 1})) == dataset_identity(plain)
