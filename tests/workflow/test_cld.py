@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,39 @@ def test_tables_have_a_row_for_each_branch(project: Project) -> None:
     second = table(project, "cld-table-2")
     assert not second.eq("tail").any(axis=None)
     assert len(table(project, "long-tail")) == 3
+
+
+def heavier(weight: float) -> dict[str, Any]:
+    """CLD with a weight of its group loss, and no snapshots."""
+    options = {"groups": 8, "weight": weight, "base": NPID["objective"]}
+    return CLD | {"objective": {"name": "cld", "options": options}, "snapshots": None}
+
+
+def test_what_is_chosen_without_labels_is_drawn_beside_probes_on_bursts(tmp_path: Path) -> None:
+    variant = {"variant": "weight-4", "encoders": ["cld-weight-4"]}
+    experiment = {
+        "name": "bursts",
+        "datasets": {"bursts": {"kind": "digits", "bursts": 5}},
+        "fit": ["bursts"],
+        "encoders": {"cld": heavier(1), "cld-weight-4": heavier(4)},
+        "seeds": 1,
+        "clusterings": [
+            {"method": "kmeans", "extras": "criteria"} | words for words in ({"encoders": ["cld"]}, variant)
+        ],
+        "probes": [
+            {"method": "knn", "options": {"k": 5}} | words for words in ({"encoders": ["cld"]}, variant)
+        ],
+        "criteria": {"names": ["view_agreement"], "augmentation": NPID["augmentation"], "images": 200},
+        "report": {"tables": ["clustering", "criteria"], "figures": ["cld-weight"], "galleries": []},
+    }
+    project = Project.create(tmp_path / "project", experiment)
+    project.run(warm=True)
+    assert project.found("reports/bursts/figures/cld-weight.p*")
+    assert not project.found("data/neighbours/*")
+    results = pd.read_parquet(project.folder / "reports/bursts/results.parquet")
+    found = {(row.variant, row.metric) for row in results.itertuples()}
+    assert {
+        (v, m) for v in ("default", "weight-4") for m in ("view_nmi", "view_retrieval", "knn_top1")
+    } <= found
+    manifest = pd.read_parquet(next(project.folder.glob("data/manifests/bursts-*/train.parquet")))
+    assert manifest["id"].str.contains("/frame-").all()
