@@ -25,6 +25,8 @@ def frame_for(
 ) -> pd.DataFrame:
     if name == "acc-by-epoch":
         return by_epoch(results)
+    if name.startswith("cld-"):
+        return of_cld(results)
     if FIGURES[name].data == "results":
         of_papers = {"scan": scan_results, "mmdc": mmdc_results, "kmeans": benchmark_results}
         return of_papers.get(name.split("-")[0], results)
@@ -99,6 +101,20 @@ def by_epoch(results: pd.DataFrame) -> pd.DataFrame:
         for number in (1, 2, 4, 60)
     ]
     return pd.concat([results, *passes], ignore_index=True)
+
+
+def of_cld(results: pd.DataFrame) -> pd.DataFrame:
+    """Criteria of two views, and no probes, of one encoder whose group loss has other options."""
+    default = (results["method"] == "kmeans") & (results["variant"] == "default")
+    rows = results[default & (results["metric"] == "acc") & (results["encoder"] == "SimCLR + CLD")]
+    variants = ("default", "weight-0.25", "weight-4", "temperature-0.2", "temperature-1")
+    return pd.concat(
+        [
+            rows.assign(variant=variant, run=variant, metric=metric)
+            for variant in variants
+            for metric in ("view_nmi", "view_retrieval", "view_agreement")
+        ]
+    )
 
 
 def drawn(figure: Figure) -> int:
