@@ -21,6 +21,7 @@ from clusterprobe.store.atomic import write_json
 from clusterprobe.store.provenance import git_state, versions
 
 R = TypeVar("R")
+S = TypeVar("S")
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 THREADS = 2
@@ -113,7 +114,7 @@ def record(question: Question, outcome: Outcome, size: Size, seconds: float, loa
     )
 
 
-def in_turns(ours: Callable[[], R], peer: Callable[[], R], repeats: int) -> tuple[float, float, R, R]:
+def in_turns(ours: Callable[[], R], peer: Callable[[], S], repeats: int) -> tuple[float, float, R, S]:
     """Run both a few times in turns; return the fastest seconds of each, and what each returned last."""
     times: list[tuple[float, float]] = []
     for _ in range(repeats):

@@ -30,12 +30,12 @@ def measure(size: Size) -> Outcome:
     products = count // _ROWS
     ours, peer, found, _ = in_turns(
         lambda: assign(rows, model),
-        lambda: [np.matmul(block, centres.T, out=room) for _ in range(products)],  # type: ignore[arg-type]
+        lambda: [np.matmul(block, centres.T, out=room) for _ in range(products)],
         3,
     )
     work = 2 * dims * k / 1e9
     rate, ceiling = count * work / ours, products * _ROWS * work / peer
-    agreement, speed = _bfloat16(rows, centres, found.cluster)  # type: ignore[union-attr]
+    agreement, speed = _bfloat16(rows, centres, found.cluster)
     return Outcome(
         rate / ceiling,
         {

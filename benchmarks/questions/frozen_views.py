@@ -48,7 +48,7 @@ def measure(size: Size) -> Outcome:
     runs = [run_seed(seed, epochs, digits) for seed in range(seeds)]
     scores = {way: [run[way][0] for run in runs] for way in runs[0]}
     seconds = {way: float(np.mean([run[way][1] for run in runs])) for way in runs[0]}
-    facts = {f"ACC, {way}": values for way, values in scores.items()}
+    facts: dict[str, object] = {f"ACC, {way}": values for way, values in scores.items()}
     facts |= {f"training of the heads, seconds, {way}": value for way, value in seconds.items()}
     return Outcome(seconds["fresh"] / seconds["V = 16"], facts)
 

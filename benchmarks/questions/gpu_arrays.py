@@ -47,7 +47,8 @@ def compare(count: int, dims: int, k: int, device: str) -> Outcome:
         ),
     }
     device_pca.fit_pca(ArrayRows(rows.values[:100], "synthetic"), device)  # libraries are loaded
-    facts, found = {}, {}
+    facts: dict[str, float] = {}
+    found = {}
     for name, (on_device, on_arrays) in pairs.items():
         mine, first = timed(on_device)
         theirs, second = timed(on_arrays)

@@ -76,7 +76,7 @@ def compare(
 @torch.inference_mode()
 def forward_rate(network: torch.nn.Module, batch: int, size: int, device: str) -> float:
     """Return images a second of the network on one batch that lies on the device."""
-    network.eval().to(device, memory_format=torch.channels_last)
+    network.eval().to(device).to(memory_format=torch.channels_last)
     images = torch.randn(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
 
     def several() -> float:

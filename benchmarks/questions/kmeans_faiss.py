@@ -49,5 +49,6 @@ def measure(size: Size) -> Outcome:
 def _faiss(values: Float32, k: int, seed: int) -> Float32:
     run = faiss.Kmeans(values.shape[1], k, niter=_ITERATIONS, seed=seed, max_points_per_centroid=len(values))
     run.train(values)
-    centres: Float32 = run.centroids
+    centres: Float32 | None = run.centroids
+    assert centres is not None, "a fit has centroids"
     return centres

@@ -157,7 +157,7 @@ def features(jobs: Mapping[str, Job], name: str, files: Mapping[str, Path], spli
         else torch.nn.Sequential(networks.body, next(iter(networks.heads.values())))
     )
     preprocessing = Preprocessing.from_dict(jobs[name]["preprocessing"])
-    parts = torch.from_numpy(split.pixels).split(500)
+    parts = torch.split(torch.from_numpy(split.pixels), 500)
     return torch.cat([network.eval()(preprocessing.normalise(part)) for part in parts]).numpy()
 
 
