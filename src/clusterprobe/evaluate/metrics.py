@@ -105,7 +105,7 @@ def largest_share(sizes: Int64) -> float:
 def entropy(sizes: Int64) -> float:
     """Return -sum p log p over the shares p of clusters of sizes [K], in nats; log K if they are equal."""
     shares = sizes[sizes > 0] / sizes.sum()
-    return max(float(-(shares * np.log(shares)).sum()), 0.0)
+    return max(0.0, float(-(shares * np.log(shares)).sum()))
 
 
 def neighbour_purity(
