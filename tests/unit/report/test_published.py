@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.report.published import PAPERS, published
+from clusterprobe.report.published import PAPERS, published, published_cell
 
 COLUMNS = ["paper", "table", "dataset", "protocol", "method", "backbone"]
 COLUMNS += ["metric", "mean", "std", "spread", "unit", "runs", "note"]
@@ -28,3 +29,9 @@ def test_a_printed_number_comes_back_as_printed() -> None:
 def test_an_unknown_paper_is_named_with_the_choices() -> None:
     with pytest.raises(UserError, match="did you mean 'scan'"):
         published("scann")
+
+
+def test_percent_become_the_fraction_that_a_person_would_write() -> None:
+    rows = pd.DataFrame([{"metric": "top1", "unit": "percent", "mean": 42.7, "std": 0.3}])
+    cell = published_cell(rows, "top1", "a row")
+    assert (cell.mean, cell.std) == (0.427, 0.003)
