@@ -28,18 +28,21 @@ LOCK = threading.Lock()
 """Held where exit codes are read: whoever starts a process reads those of all that have ended."""
 
 
-def run_script(name: str) -> None:
-    """Be the job: what `python name` would be."""
+def run_script(name: str, begin: connection.Connection) -> None:
+    """Be the job, once it may begin: what `python name` would be."""
+    begin.recv()
     sys.argv = [name]
     runpy.run_path(name, run_name="__main__")
 
 
 def execute_script(script: PythonScript, fname: str, edit: bool = False) -> None:
     """Run the script of a job to its end, in place of snakemake.script.PythonScript.execute_script."""
-    process = CONTEXT.Process(target=run_script, args=(fname,))
+    begin, go = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=run_script, args=(fname, begin))
     with LOCK:
         process.start()
     with benchmarked(process.pid, script.bench_record):
+        go.send("on")  # not before: a process that has ended cannot be measured
         connection.wait([process.sentinel])
     with LOCK:
         process.join()
