@@ -97,12 +97,16 @@ def test_kmeans_code_starts_the_fits_and_what_hangs_on_them(
     ("path", "expected"),
     [
         ("src/clusterprobe/objectives/simclr.py", SIMCLR_CHAIN),
-        ("src/clusterprobe/train/loop.py", SIMCLR_CHAIN),
-        ("src/clusterprobe/report/figures.py", {"draw_figure": 7, "draw_prototypes": 1}),
+        pytest.param("src/clusterprobe/train/loop.py", SIMCLR_CHAIN, marks=pytest.mark.slow),
+        pytest.param(
+            "src/clusterprobe/report/figures.py",
+            {"draw_figure": 7, "draw_prototypes": 1},
+            marks=pytest.mark.slow,
+        ),
         ("src/clusterprobe/report/overview.py", {"write_overview": 1}),
         ("src/clusterprobe/evaluate/collection.py", COLLECTED),
         ("workflow/scripts/fit_kmeans.py", CLUSTERED),
-        ("workflow/scripts/make_table.py", {"make_table": 2}),
+        pytest.param("workflow/scripts/make_table.py", {"make_table": 2}, marks=pytest.mark.slow),
     ],
 )
 def test_code_starts_its_stage_and_what_hangs_on_it(

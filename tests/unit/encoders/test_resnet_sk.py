@@ -33,7 +33,13 @@ def simclr_file(path: Path, variables: SimclrVariables, **others: np.ndarray) ->
 
 
 @pytest.mark.parametrize(
-    ("depth", "width", "selective"), [(50, 1, False), (50, 2, False), (50, 1, True), (101, 2, True)]
+    ("depth", "width", "selective"),
+    [
+        (50, 1, False),
+        (50, 2, False),
+        (50, 1, True),
+        pytest.param(101, 2, True, marks=pytest.mark.slow),
+    ],
 )
 def test_features_of_simclr_checkpoints_are_those_of_the_source(
     tmp_path: Path, depth: int, width: int, selective: bool

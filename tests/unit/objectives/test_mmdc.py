@@ -153,7 +153,10 @@ def easy_images(training) -> np.ndarray:
     return kinds
 
 
-@pytest.mark.parametrize("options", [{"sizes": "multinomial"}, {"refine_from": 10, "views": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [{"sizes": "multinomial"}, pytest.param({"refine_from": 10, "views": 2}, marks=pytest.mark.slow)],
+)
 def test_it_finds_clusters_and_their_images(training, options):
     kinds = easy_images(training)
     adam = {"name": "adam", "learning_rate": 0.02}
@@ -173,8 +176,8 @@ def test_it_finds_clusters_and_their_images(training, options):
     "options",
     [
         {},
-        {"refine_from": 0},
-        {"rotation": "epochs", "refine_from": 2, "optimisers": 2},
+        pytest.param({"refine_from": 0}, marks=pytest.mark.slow),
+        pytest.param({"rotation": "epochs", "refine_from": 2, "optimisers": 2}, marks=pytest.mark.slow),
         {"sigma": 0.3, "means": "random", "rotation": "steps", "sizes": "multinomial", "refine_from": 2},
     ],
     ids=["default", "k-means from the start", "epochs", "steps"],

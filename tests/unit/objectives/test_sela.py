@@ -236,10 +236,13 @@ CASES = {
     "reference": FEW | {"labelling": "train-mode", "warm_start": False, "further_heads": [4]},
     "exact": FEW | {"exact": True, "relabellings": 1},
 }
+MARKS = {"exact": pytest.mark.slow}
 
 
 @pytest.mark.parametrize("stop_at", [(0, 0), (0, 2), (1, 1), (2, 3)])
-@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "options", [pytest.param(CASES[name], id=name, marks=MARKS.get(name, ())) for name in CASES]
+)
 def test_an_interrupted_run_equals_an_undisturbed_one(resumed_equals_undisturbed, options, stop_at):
     resumed_equals_undisturbed("sela", options, stop_at, heads=2)
 

@@ -91,6 +91,7 @@ def wait_for(there: Any, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_two_processes_stop_in_time_go_on_and_find_what_one_finds(job, tmp_path):
     alone, together = places(tmp_path, "alone"), places(tmp_path, "together")
     assert train_in_processes(0, **job, **alone) == 0
