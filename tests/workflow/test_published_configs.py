@@ -58,7 +58,8 @@ def shortened(config: Config, datasets: Any, folder: Path, network: dict[str, An
     """The experiment with one seed, one epoch, checkpoints in `folder`, and `network` in place of its own."""
     values = config.model_dump(mode="json", exclude_unset=True)
     values |= {"datasets": datasets, "seeds": 1}
-    values.setdefault("neighbours", {"k": 10, "purity_at": [1, 10]})  # a long tail has few images
+    if "purity_at" not in values.get("neighbours", {}):  # or else there are as many images as it asks for
+        values["neighbours"] = values.get("neighbours", {}) | {"k": 10, "purity_at": [1, 10]}
     values["compute"] = {"memory_mb": 1500, "batch_size": 32}
     if config.name in FEW:
         values["encoders"] = {name: values["encoders"][name] for name in FEW[config.name]}
