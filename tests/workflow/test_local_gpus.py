@@ -41,24 +41,32 @@ def test_every_job_has_a_gpu_of_its_own(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "compute", "extracting", "training", "arrays"),
+    ("devices", "compute", "extracting", "training", "arrays", "clusters"),
     [
-        ("6,7", {}, 1, 1, 0),
-        ("6,7", {"gpus": 2}, 1, 2, 0),
-        ("6", {"gpus": 2}, 1, 1, 0),
-        ("", {"gpus": 2}, 0, 0, 0),
-        ("6", {"device": "cpu", "gpus": 1}, 0, 0, 0),
-        ("6,7", {"device": "cuda", "gpus": 2}, 1, 2, 1),
+        ("6,7", {}, 1, 1, 0, 0),
+        ("6,7", {"gpus": 2}, 1, 2, 0, 0),
+        ("6", {"gpus": 2}, 1, 1, 0, 0),
+        ("", {"gpus": 2}, 0, 0, 0, 0),
+        ("6", {"device": "cpu", "gpus": 1}, 0, 0, 0, 0),
+        ("6,7", {"device": "cuda"}, 1, 1, 1, 1),
+        ("6,7", {"device": "cuda", "gpus": 2}, 1, 2, 1, 2),
+        ("6", {"device": "cuda", "gpus": 2}, 1, 1, 1, 1),
     ],
 )
 def test_what_a_job_gets_follows_from_the_machine(
-    devices: str, compute: dict[str, object], extracting: int, training: int, arrays: int, project: Project
+    devices: str,
+    compute: dict[str, object],
+    extracting: int,
+    training: int,
+    arrays: int,
+    clusters: int,
+    project: Project,
 ) -> None:
-    """Components, clusters and neighbours get one only where it is asked for by name."""
+    """Components, clusters and neighbours get any only where they are asked for by name."""
     project.configure(experiment(compute={"memory_mb": 1000} | compute))
     said = project.run("--dry-run", CUDA_VISIBLE_DEVICES=devices).text
     expectations = {"extract_features": extracting, "train_encoder": training}
-    expectations |= dict.fromkeys(("fit_pca", "fit_kmeans", "mine_neighbours"), arrays)
+    expectations |= {"fit_pca": arrays, "mine_neighbours": arrays, "fit_kmeans": clusters}
     for rule, expected in expectations.items():
         asked = re.findall(rf"^rule {rule}:(?:\n .*)*\n    resources:.* gpu=(\d+)", said, re.MULTILINE)
         assert set(asked) == {str(expected)}, said

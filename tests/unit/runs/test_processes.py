@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,11 +18,11 @@ from safetensors.torch import load_file
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.images.sources import index_dataset, write_split
-from clusterprobe.runs.processes import train_in_processes
+from clusterprobe.runs.training import train_in_processes
 
 ALONE = """
 import json, sys
-from clusterprobe.runs.processes import train_in_processes
+from clusterprobe.runs.training import train_in_processes
 given = json.loads(sys.argv[1])
 sys.exit(train_in_processes(2, **given))
 """
@@ -72,7 +73,7 @@ def places(folder: Path, name: str) -> dict[str, str]:
 
 
 def workers(folder: Path) -> list[int]:
-    """Return the processes that torchrun started for a training in this folder."""
+    """Return the processes that torchrun started with TMPDIR in this folder, where their order lies."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -118,7 +119,12 @@ def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_p
 
     def start() -> subprocess.Popen[bytes]:
         with (tmp_path / "said.txt").open("wb") as said:
-            process = subprocess.Popen([sys.executable, "-c", ALONE, order], stdout=said, stderr=said)
+            process = subprocess.Popen(
+                [sys.executable, "-c", ALONE, order],
+                stdout=said,
+                stderr=said,
+                env=os.environ | {"TMPDIR": str(tmp_path)},
+            )
         wait_for(lambda: b"train:" in (tmp_path / "said.txt").read_bytes())
         assert len(workers(tmp_path)) == 2
         return process
