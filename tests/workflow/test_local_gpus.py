@@ -48,7 +48,6 @@ def test_every_job_has_a_gpu_of_its_own(project: Project) -> None:
         ("6", {"gpus": 2}, 1, 1, 0, 0),
         ("", {"gpus": 2}, 0, 0, 0, 0),
         ("6", {"device": "cpu", "gpus": 1}, 0, 0, 0, 0),
-        ("6,7", {"device": "cuda"}, 1, 1, 1, 1),
         ("6,7", {"device": "cuda", "gpus": 2}, 1, 2, 1, 2),
         ("6", {"device": "cuda", "gpus": 2}, 1, 1, 1, 1),
     ],

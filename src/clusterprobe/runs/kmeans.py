@@ -212,7 +212,7 @@ def _kernels(options: Mapping[str, Any], device: str) -> Kernels:
 
 
 def _in_torch(options: Mapping[str, Any], device: str) -> bool:
-    """Whether the kernels in torch can do it: they know Lloyd's algorithm and leave no trace of its passes."""
+    """Whether the kernels in torch do it: they know Lloyd's algorithm and leave no trace of its passes."""
     return device == "cuda" and options["algorithm"] == "lloyd" and not options.get("trace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,14 @@ def test_a_range_is_those_rows_however_they_are_read(first: int, length: int, bl
 
 def test_a_range_may_begin_and_end_within_shards(tmp_path: Path) -> None:
     cuts, shards = [0, 3, 11, 20], []
-    for number, (first, last) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for number, (first, last) in enumerate(pairwise(cuts)):
         shards.append(tmp_path / f"{number}.npy")
         write_shard(
             shards[-1], VALUES[first:last], space="s", content="c", first_row=first, total_rows=cuts[-1]
         )
     matrix = FeatureMatrix.open(shards)
     ends = [0, 7, 7, 20]
-    ranges = [RowRange(matrix, slice(first, last)) for first, last in zip(ends, ends[1:], strict=False)]
+    ranges = [RowRange(matrix, slice(first, last)) for first, last in pairwise(ends)]
     read = [block for rows in ranges for block in rows.blocks(4)]
     np.testing.assert_array_equal(np.concatenate(read), VALUES)
     np.testing.assert_array_equal(ranges[2].take(np.array([12, 0])), VALUES[[19, 7]])
