@@ -6,8 +6,9 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from project import Project, experiment, small_experiment, write_pictures
+from project import Project, experiment, job_counts, small_experiment, write_pictures
 
 # Inside the job of one shard: which devices it has, and from when to when.
 NOTE_DEVICES = """
@@ -16,6 +17,24 @@ NOTE_DEVICES = """
     time.sleep(1.5)
     with open("devices.txt", "a") as devices:
         print(os.environ.get("CUDA_VISIBLE_DEVICES"), since, time.time(), file=devices)
+"""
+
+# The devices are made up: what is asked to run on one runs on the CPU.
+ON_THE_CPU = """
+
+def choose_device(name: str) -> torch.device:
+    return torch.device("cpu")
+"""
+
+# Each process says that it was there.
+NOTE_RANK = """
+
+_share_before = fit_share
+
+
+def fit_share(**given: Any) -> int:
+    Path(f"rank-{distributed.rank()}").touch()
+    return _share_before(**given)
 """
 
 
@@ -69,3 +88,31 @@ def test_what_a_job_gets_follows_from_the_machine(
     for rule, expected in expectations.items():
         asked = re.findall(rf"^rule {rule}:(?:\n .*)*\n    resources:.* gpu=(\d+)", said, re.MULTILINE)
         assert set(asked) == {str(expected)}, said
+
+
+@pytest.mark.slow
+def test_a_job_of_k_means_runs_in_a_process_for_each_gpu_and_goes_on_from_one(project: Project) -> None:
+    project.edit("src/clusterprobe/features/device.py", lambda text: text + ON_THE_CPU)
+    project.edit("src/clusterprobe/runs/kmeans_in_torch.py", lambda text: text + NOTE_RANK)
+    goal = ("--until", "fit_kmeans")
+    project.run(*goal, CUDA_VISIBLE_DEVICES="")
+    model, seed = project.one("data/clusterings/*/model.npz"), project.one("data/clusterings/fits/*/*.state")
+    alone, state = dict(np.load(model)), seed.read_bytes()
+
+    def again() -> None:
+        model.unlink()
+        assert job_counts(project.run(*goal, CUDA_VISIBLE_DEVICES="6,7").text)["fit_kmeans"] == 1
+        for rank in range(2):
+            (project.folder / f"rank-{rank}").unlink()
+
+    compute = {"memory_mb": 1000, "device": "cuda", "gpus": 2}
+    datasets = {"pictures": {"kind": "folder", "path": "images", "shards": 2}}
+    project.configure(small_experiment("gpus", datasets, compute=compute))
+    again()
+    assert seed.read_bytes() == state
+    assert all((values == alone[name]).all() for name, values in np.load(model).items())
+
+    seed.unlink()
+    again()
+    assert seed.exists()
+    np.testing.assert_allclose(np.load(model)["inertia/0"], alone["inertia/0"], rtol=1e-5)
