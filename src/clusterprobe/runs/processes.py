@@ -77,8 +77,8 @@ def _end_with(launcher: int) -> None:
         sys.exit("the process that started this one is gone")
 
 
-def _mistake(error: UserError | OSError) -> UserError | None:
-    """Return what a person can mend, a disk that takes no more included."""
+def as_mistake(error: UserError | OSError) -> UserError | None:
+    """Return what a person can mend, a disk that takes no more included; None for any other error."""
     if isinstance(error, UserError):
         return error
     reason = advice(error)
@@ -92,7 +92,7 @@ if __name__ == "__main__":
         with distributed.process_group():
             sys.exit(getattr(import_module(order["module"]), order["task"])(**order["given"]))
     except (UserError, OSError) as error:
-        mistake = _mistake(error)
+        mistake = as_mistake(error)
         if mistake is None:
             raise
         get_error_handler().record_exception(mistake)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.images.sources import index_dataset, write_split
+from clusterprobe.runs.processes import as_mistake
 from clusterprobe.runs.training import train_in_processes
 
 ALONE = """
@@ -110,6 +112,14 @@ def test_a_mistake_in_one_of_several_processes_is_one_error_here(job, tmp_path):
     definition = job["definition"] | {"batch_size": 1}
     with pytest.raises(UserError, match=r"^training: 2 processes cannot share a batch of 1;"):
         train_in_processes(2, **job | {"definition": definition}, **places(tmp_path, "mistake"))
+
+
+def test_a_disk_that_takes_no_more_is_a_mistake_and_a_missing_file_is_not() -> None:
+    full = as_mistake(OSError(errno.ENOSPC, "No space left on device", "model.npz"))
+    assert str(full).startswith("model.npz: the disk is full")
+    assert as_mistake(FileNotFoundError(errno.ENOENT, "No such file", "model.npz")) is None
+    mistake = UserError("no")
+    assert as_mistake(mistake) is mistake
 
 
 @pytest.mark.slow
