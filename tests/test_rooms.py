@@ -36,7 +36,11 @@ EXEMPT = {"train/__main__.py"}
 
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "faiss")
 LIGHT_ROOMS = ("config", "store")
-LIGHT_MODULES = ("clusterprobe.cluster.kmeans", "clusterprobe.evaluate.clustering")
+LIGHT_MODULES = (
+    "clusterprobe.cluster.kmeans",
+    "clusterprobe.runs.kmeans",
+    "clusterprobe.evaluate.clustering",
+)
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -9,6 +9,11 @@ def runs_by(methods):
     return f"({'|'.join(methods)})-[a-z0-9-]+"
 
 
+def fitting_gpus(wildcards):
+    """Lloyd's algorithm takes all GPUs that a job may have, in one process for each."""
+    return GPUS if ARRAY_GPUS and cells.shares_rows(PLAN.runs[wildcards.run]) else ARRAY_GPUS
+
+
 rule fit_kmeans:
     """Centres for every seed, and the cluster of every image of every split, transfer sets included."""
     input:
@@ -26,7 +31,7 @@ rule fit_kmeans:
     resources:
         mem_mb=memory,
         runtime=runtime,
-        gpu=ARRAY_GPUS,
+        gpu=fitting_gpus,
         device=COMPUTE.device,
     params:
         cell=lambda w: cells.fitting_cell(PLAN.runs[w.run]),

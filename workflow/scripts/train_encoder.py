@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from clusterprobe.runs.processes import train_in_processes
+from clusterprobe.runs.training import train_in_processes
 from clusterprobe.store.jobs import job
 from clusterprobe.store.scheduler import seconds_left
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed
 
 from clusterprobe.cluster.assignment import Assignment
-from clusterprobe.cluster.device_points import DevicePoints, Int64, over_processes, processes
+from clusterprobe.cluster.device_points import DevicePoints, Int64, over_processes, processes, rank
 from clusterprobe.cluster.initialisation import PASSES_PER_SAMPLE, sample_sizes
 from clusterprobe.cluster.kmeans import KMeansModel
 from clusterprobe.config.errors import UserError
@@ -61,8 +61,7 @@ def fit_kmeans(
         )
     start = None if initial is None else _given(initial, points)
     fits = []
-    passes = restarts * max_iterations * points.shape[0]
-    with Progress(f"{k}-means on {points.device}", passes, "rows") as progress:
+    with _progress(f"{k}-means on {points.device}", restarts * max_iterations * points.count) as progress:
         for stream in np.random.SeedSequence(seed).spawn(restarts):
             first = seed_centres(points, k, np.random.default_rng(stream)) if start is None else start
             fits.append(_lloyd(points, first, max_iterations, tolerance, progress))
@@ -245,13 +244,19 @@ def _lloyd(
         found = clusters.step(points, centres)
         if found.settled:
             return _Fit(centres, found.inertia, iteration)
-        progress.update(points.shape[0], f"pass {iteration + 1}")
+        progress.update(points.count, f"pass {iteration + 1}")
         moved = float((found.updated - centres).double().square().sum())
         centres = found.updated
         if moved <= tolerance * points.variance:
             break
     clusters.assign(points, centres)
     return _Fit(centres, clusters.inertia(centres), iteration)
+
+
+def _progress(what: str, rows: int) -> Progress:
+    """Of several processes the first one tells."""
+    quiet = {} if rank() == 0 else {"every_seconds": math.inf, "quick_seconds": math.inf}
+    return Progress(what, rows, "rows", **quiet)
 
 
 def _scores(block: Tensor, centres: Tensor) -> Tensor:

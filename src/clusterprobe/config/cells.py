@@ -60,6 +60,11 @@ def fitting_inputs(run: Run) -> list[str]:
     return sorted(set(files))
 
 
+def shares_rows(run: Run) -> bool:
+    """Whether several GPUs can share the rows of a fit: mini-batches and traces of passes stay on arrays."""
+    return run.method != "minibatch-kmeans" and not run.options.get("trace")
+
+
 def assigning_cell(run: Run) -> dict[str, Any]:
     """Return, for each trained network of a run, its seeds and the images that its head assigns."""
     return {

@@ -199,7 +199,8 @@ class Compute(Strict):
     gpus: int = Field(
         0,
         ge=0,
-        description="GPUs of a training job, one process for each; extraction and head assignment use one",
+        description="GPUs of a training job, one process for each; with `device: cuda` of a k-means job, too "
+        "(Lloyd's algorithm); all others use one",
     )
     workers: int = Field(0, ge=0, description="image decoding processes per job")
     batch_size: int = Field(256, ge=1, description="images per forward pass of extraction")

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterprobe.evaluate.scoring import score_cell
-from clusterprobe.runs.assignments import assignments_table
-from clusterprobe.runs.kmeans import fit_cell, model_arrays
-from clusterprobe.store.arrays import save_arrays
+from clusterprobe.runs.kmeans import fit_cell, write_fits
 from clusterprobe.store.progress import Progress
 from clusterprobe.store.tables import results_table, write_table
 from clusterprobe.store.threads import in_order
@@ -32,12 +30,8 @@ def try_candidates(
 
 
 def _fit(entry: Mapping[str, Any], code: str, memory_bytes: int, device: str) -> None:
-    models, parts = {}, []
-    for model, assigned in fit_cell(entry["fitting"], code, memory_bytes, device):
-        models[assigned[0].encoder_seed, assigned[0].seed] = model
-        parts += assigned
-    write_table(Path(entry["assignments"]), assignments_table(parts))
-    save_arrays(Path(entry["model"]), model_arrays(models))
+    fits = fit_cell(entry["fitting"], code, memory_bytes, device)
+    write_fits(fits, Path(entry["model"]), Path(entry["assignments"]))
 
 
 def _judge(entry: Mapping[str, Any]) -> None:

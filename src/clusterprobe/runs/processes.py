@@ -1,4 +1,4 @@
-"""A training in one process for each GPU of this machine.
+"""One task in one process for each GPU of this machine.
 
 torchrun starts them, here by its Python interface, so that a signal to the job reaches every process and
 their exit code comes back. One process needs none of that and is this one.
@@ -11,8 +11,9 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, g
 from torch.distributed.run import parse_args, run
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.runs.ingredients import Ingredients
-from clusterprobe.runs.training import run_training
+from clusterprobe.store.disk import advice
 from clusterprobe.train import distributed
-from clusterprobe.train.interrupt import KEYBOARD_EXIT_CODE, TIME_LIMIT_EXIT_CODE, TrainingInterrupted
+from clusterprobe.train.interrupt import KEYBOARD_EXIT_CODE, TIME_LIMIT_EXIT_CODE
 
 # torchrun takes these over and leaves them so.
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -32,39 +32,23 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 _MISTAKE = f"{UserError.__name__}: "  # how torchrun passes one on
 
 
-def train_in_processes(
-    processes: int,
-    definition: Mapping[str, Any],
-    made_from: Mapping[str, str | Sequence[str]],
-    folder: str,
-    state: str,
-    *,
-    seconds_left: float | None = None,
-    **options: Any,
-) -> int:
-    """Train as `run_training` does; return 0, or the exit code for this process. Raises what it raises.
+def in_processes(processes: int, task: Callable[..., int], given: Mapping[str, Any]) -> int:
+    """Call task(**given) in several processes that form a group; return 0, or the exit code for this process.
 
-    Args:
-        processes: how many share every batch; 0 is 1.
-        definition, folder, state, options: as `run_training` takes them.
-        made_from: the fields of Ingredients that are given; whatever goes to another process is plain JSON.
-        seconds_left: how long this job may still run; None knows no limit.
+    `task` is a function of a module, which returns an exit code; `given` is plain JSON. The first process
+    that fails ends the others; the UserError that one of them raises is raised here. `processes` 0 is 1.
     """
-    until = time.time() + seconds_left if seconds_left is not None else None
-    order = {
-        "definition": definition,
-        "made_from": made_from,
-        "folder": folder,
-        "state": state,
-        "until": until,
-        "options": options,
-        "launcher": os.getpid(),
-    }
-    return _train(order) if processes < 2 else _launch(processes, json.dumps(order))
+    if processes < 2:
+        return task(**given)
+    order = {"module": task.__module__, "task": task.__name__, "given": given, "launcher": os.getpid()}
+    # In a file, as what one argument may hold is bounded.
+    with tempfile.TemporaryDirectory(prefix="clusterprobe-") as folder:
+        path = Path(folder) / "order.json"
+        path.write_text(json.dumps(order), encoding="utf-8")
+        return _launch(["--standalone", f"--nproc-per-node={processes}", "-m", __name__, str(path)])
 
 
-def _launch(processes: int, order: str) -> int:
-    command = ["--standalone", f"--nproc-per-node={processes}", "-m", __name__, order]
+def _launch(command: list[str]) -> int:
     before = {number: signal.getsignal(number) for number in _HANDLED}
     try:
         run(parse_args(command))  # type: ignore[no-untyped-call]
@@ -85,27 +69,6 @@ def _launch(processes: int, order: str) -> int:
     return 0
 
 
-def _train(order: Mapping[str, Any]) -> int:
-    made_from: dict[str, Any] = {
-        name: Path(given) if isinstance(given, str) else [Path(path) for path in given]
-        for name, given in order["made_from"].items()
-    }
-    left = order["until"] - time.time() if order["until"] is not None else None
-    try:
-        run_training(
-            order["definition"],
-            Ingredients(**made_from),
-            Path(order["folder"]),
-            Path(order["state"]),
-            deadline_seconds=left,
-            **order["options"],
-        )
-    except TrainingInterrupted as interruption:
-        print(interruption, file=sys.stderr)
-        return interruption.exit_code
-    return 0
-
-
 def _end_with(launcher: int) -> None:
     """Die when the launcher is killed: sessions of their own, as torchrun makes them, would survive it."""
     if sys.platform == "linux":
@@ -114,12 +77,23 @@ def _end_with(launcher: int) -> None:
         sys.exit("the process that started this one is gone")
 
 
+def as_mistake(error: UserError | OSError) -> UserError | None:
+    """Return what a person can mend, a disk that takes no more included; None for any other error."""
+    if isinstance(error, UserError):
+        return error
+    reason = advice(error)
+    return UserError(f"{error.filename}: {reason}" if error.filename else reason) if reason else None
+
+
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    _end_with(given["launcher"])
+    order = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    _end_with(order["launcher"])
     try:
         with distributed.process_group():
-            sys.exit(_train(given))
-    except UserError as error:
-        get_error_handler().record_exception(error)
-        sys.exit(f"{error}")
+            sys.exit(getattr(import_module(order["module"]), order["task"])(**order["given"]))
+    except (UserError, OSError) as error:
+        mistake = as_mistake(error)
+        if mistake is None:
+            raise
+        get_error_handler().record_exception(mistake)
+        sys.exit(f"{mistake}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,12 @@ from clusterprobe.objectives.loading import load_objective
 from clusterprobe.runs.clusters import number_of_clusters
 from clusterprobe.runs.heads import chosen_head
 from clusterprobe.runs.ingredients import FOUND, PSEUDO_LABELS, Ingredients, open_data
+from clusterprobe.runs.processes import in_processes
 from clusterprobe.store.arrays import save_arrays
 from clusterprobe.store.atomic import write_text
 from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
+from clusterprobe.train.interrupt import TrainingInterrupted
 from clusterprobe.train.job import Trained, build_networks, train_encoder
 from clusterprobe.train.objective import Networks, needed_by
 from clusterprobe.train.snapshots import SNAPSHOTS
@@ -36,6 +40,59 @@ from clusterprobe.train.state import Checkpoint
 
 # What the definition of a trained encoder says beside its training.
 _NOT_TRAINING = {"kind", "licence", "seen", "clusters"}
+
+
+def train_in_processes(
+    processes: int,
+    definition: Mapping[str, Any],
+    made_from: Mapping[str, str | Sequence[str]],
+    folder: str,
+    state: str,
+    *,
+    seconds_left: float | None = None,
+    **options: Any,
+) -> int:
+    """Train as `run_training` does; return 0, or the exit code for this process. Raises what it raises.
+
+    Args:
+        processes: how many share every batch; 0 is 1.
+        definition, folder, state, options: as `run_training` takes them.
+        made_from: the fields of Ingredients that are given; whatever goes to another process is plain JSON.
+        seconds_left: how long this job may still run; None knows no limit.
+    """
+    given = {
+        "definition": definition,
+        "made_from": made_from,
+        "folder": folder,
+        "state": state,
+        "until": time.time() + seconds_left if seconds_left is not None else None,
+        "options": options,
+    }
+    return in_processes(processes, train_together, given)
+
+
+def train_together(
+    definition: Mapping[str, Any],
+    made_from: Mapping[str, str | Sequence[str]],
+    folder: str,
+    state: str,
+    until: float | None,
+    options: Mapping[str, Any],
+) -> int:
+    """Train in this process, which may be one of several; return 0, or why it stopped as an exit code."""
+    files: dict[str, Any] = {
+        name: Path(given) if isinstance(given, str) else [Path(path) for path in given]
+        for name, given in made_from.items()
+    }
+    left = until - time.time() if until is not None else None
+    try:
+        run_training(
+            definition, Ingredients(**files), Path(folder), Path(state), deadline_seconds=left, **options
+        )
+    except TrainingInterrupted as interruption:
+        print(interruption, file=sys.stderr)
+        return interruption.exit_code
+    return 0
 
 
 def run_training(

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from clusterprobe.config import paths
-from clusterprobe.config.cells import objective_modules, planned_ids, training_inputs, training_locations
+from clusterprobe.config.cells import (
+    objective_modules,
+    planned_ids,
+    shares_rows,
+    training_inputs,
+    training_locations,
+)
 from clusterprobe.config.encoders import Named
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.loading import load_config, read_yaml
@@ -76,6 +82,19 @@ def test_an_objective_on_another_one_depends_on_the_code_of_both() -> None:
     assert objective_modules(alone) == ["clusterprobe.objectives.moco"]
     both = Named(name="cld", options={"groups": 3, "base": {"name": "moco"}})
     assert objective_modules(both) == ["clusterprobe.objectives.cld", "clusterprobe.objectives.moco"]
+
+
+def test_lloyd_without_traces_shares_its_rows() -> None:
+    groups = [{"method": method} for method in ("kmeans", "spherical-kmeans", "minibatch-kmeans")]
+    groups.append({"method": "kmeans", "variant": "traced", "options": {"trace": [1]}})
+    plan = _plan(clusterings=[group | {"encoders": ["pixels"]} for group in groups])
+    shared = {(run.method, run.variant): shares_rows(run) for run in plan.runs.values()}
+    assert shared == {
+        ("kmeans", "default"): True,
+        ("spherical-kmeans", "default"): True,
+        ("minibatch-kmeans", "default"): False,
+        ("kmeans", "traced"): False,
+    }
 
 
 def test_another_number_of_clusters_is_another_network(values: dict[str, Any]) -> None:

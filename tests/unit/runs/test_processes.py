@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,11 +19,12 @@ from safetensors.torch import load_file
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.images.sources import index_dataset, write_split
-from clusterprobe.runs.processes import train_in_processes
+from clusterprobe.runs.processes import as_mistake
+from clusterprobe.runs.training import train_in_processes
 
 ALONE = """
 import json, sys
-from clusterprobe.runs.processes import train_in_processes
+from clusterprobe.runs.training import train_in_processes
 given = json.loads(sys.argv[1])
 sys.exit(train_in_processes(2, **given))
 """
@@ -72,7 +75,7 @@ def places(folder: Path, name: str) -> dict[str, str]:
 
 
 def workers(folder: Path) -> list[int]:
-    """Return the processes that torchrun started for a training in this folder."""
+    """Return the processes that torchrun started with TMPDIR in this folder, where their order lies."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -111,6 +114,14 @@ def test_a_mistake_in_one_of_several_processes_is_one_error_here(job, tmp_path):
         train_in_processes(2, **job | {"definition": definition}, **places(tmp_path, "mistake"))
 
 
+def test_a_disk_that_takes_no_more_is_a_mistake_and_a_missing_file_is_not() -> None:
+    full = as_mistake(OSError(errno.ENOSPC, "No space left on device", "model.npz"))
+    assert str(full).startswith("model.npz: the disk is full")
+    assert as_mistake(FileNotFoundError(errno.ENOENT, "No such file", "model.npz")) is None
+    mistake = UserError("no")
+    assert as_mistake(mistake) is mistake
+
+
 @pytest.mark.slow
 def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_path):
     definition = job["definition"] | {"epochs": 10**6}
@@ -118,7 +129,12 @@ def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_p
 
     def start() -> subprocess.Popen[bytes]:
         with (tmp_path / "said.txt").open("wb") as said:
-            process = subprocess.Popen([sys.executable, "-c", ALONE, order], stdout=said, stderr=said)
+            process = subprocess.Popen(
+                [sys.executable, "-c", ALONE, order],
+                stdout=said,
+                stderr=said,
+                env=os.environ | {"TMPDIR": str(tmp_path)},
+            )
         wait_for(lambda: b"train:" in (tmp_path / "said.txt").read_bytes())
         assert len(workers(tmp_path)) == 2
         return process
