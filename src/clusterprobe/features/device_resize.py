@@ -52,7 +52,8 @@ class Parts(NamedTuple):
 
     def cut_on(self, device: torch.device) -> Tensor:
         """Return the centre crops, uint8 [B, C, S, S], on a device."""
-        there = Parts(*(each.to(device, non_blocking=True) for each in self[:5]), self.ends)
+        pixels, starts, owners, columns, rows = (each.to(device, non_blocking=True) for each in self[:5])
+        there = Parts(pixels, starts, owners, columns, rows, self.ends)
         blocks = range(0, len(self.ends), _AT_ONCE)
         return torch.cat([there._crops(slice(first, first + _AT_ONCE)) for first in blocks])
 
@@ -85,7 +86,7 @@ class DeviceCentre:
         (left, right, columns), (top, bottom, rows) = (
             self._taps(side, int(wanted.resize * side / shorter)).cut() for side in image.size
         )
-        part = image.convert(MODES[wanted.channels]).crop((left, top, right, bottom))
+        part = image.crop((left, top, right, bottom)).convert(MODES[wanted.channels])
         pixels = np.asarray(part, dtype=np.uint8).reshape(bottom - top, right - left, wanted.channels)
         return Part(pixels, columns, rows)
 
@@ -98,8 +99,14 @@ class DeviceCentre:
         pixels = np.concatenate([part.pixels.reshape(-1, self._wanted.channels) for part in parts])
         columns = _table([part.columns for part in parts], np.zeros(len(parts), dtype=np.int32))
         rows = _table([part.rows for part in parts], (ends - heights).astype(np.int32))
-        arrays = (pixels, starts, owners, columns, rows)
-        return Parts(*(torch.from_numpy(array) for array in arrays), ends.tolist())
+        return Parts(
+            torch.from_numpy(pixels),
+            torch.from_numpy(starts),
+            torch.from_numpy(owners),
+            torch.from_numpy(columns),
+            torch.from_numpy(rows),
+            ends.tolist(),
+        )
 
     def _taps(self, side: int, resized: int) -> Taps:
         wanted = self._wanted
