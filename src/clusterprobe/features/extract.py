@@ -54,7 +54,7 @@ def extract_shard(
     seen: tuple[Path, str] | None = None,
     **how: Unpack[Execution],
 ) -> None:
-    """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
+    """Write an `output` (`outputs.output_network`) of shard `shard` of `shards` of a split, float16 [n, D].
 
     In mode "eval" every module is in eval mode; in mode "reference" (`batch_rows`) none is. Batches are cut
     from the whole split, so the features do not depend on the number of shards; in mode "reference" a shard
@@ -65,6 +65,7 @@ def extract_shard(
     Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
     images, encoder, folder = read_manifest(manifest), load_encoder(encoder_folder), destination.parent
+    rows = shard_range(len(images), shard, shards)
     folder.mkdir(parents=True, exist_ok=True)
     extract = partial(
         feature_blocks,
@@ -78,15 +79,12 @@ def extract_shard(
         scratch=folder,
         **how,
     )
-    each = views.count if views else inputs_of(cut)
+    each, width = views.count if views else inputs_of(cut), output_width(encoder, output)
     if seen is not None and (shards, each, mode) == (1, 1, "eval") and views is None:
         keeper = SeenFeatures(seen[0], [*_hashes(encoder_folder), output, mode, cut, seen[1]])
-        width = output_width(encoder, output)
         keeper.write(destination, images, lambda new: extract(new, rows=(0, len(new))), width, space=space)
         return
-    rows = shard_range(len(images), shard, shards)
-    blocks = extract(images, rows=rows)
-    _write_rows(destination, blocks, images, rows, (each, output_width(encoder, output)), space)
+    _write_rows(destination, extract(images, rows=rows), images, rows, (each, width), space)
 
 
 def _write_rows(

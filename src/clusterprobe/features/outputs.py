@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.canonical import Encoder
+from clusterprobe.encoders.heads import Head
 from clusterprobe.features.layers import LayerOutput, layer_width
 
 Mode = Literal["eval", "reference"]
@@ -25,10 +26,7 @@ def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
     if kind == "layer":
         network = LayerOutput(encoder.body, name)
     elif output != "pooled":
-        if kind != "head" or name not in encoder.heads:
-            choices = ["pooled", "layer:NAME", *(f"head:{name}" for name in encoder.heads)]
-            raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
-        network = nn.Sequential(encoder.body, encoder.heads[name])
+        network = nn.Sequential(encoder.body, _head(encoder, output))
     network.train(mode == "reference")
     if mode == "reference":
         for module in network.modules():
@@ -38,8 +36,15 @@ def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
 
 
 def output_width(encoder: Encoder, output: str) -> int:
-    """Return how many features an output has."""
+    """Return how many features an output has; raises UserError as `output_network` does."""
+    if output.startswith("layer:"):
+        return layer_width(encoder, output.partition(":")[2])
+    return encoder.body.width if output == "pooled" else _head(encoder, output).width
+
+
+def _head(encoder: Encoder, output: str) -> Head:
     kind, _, name = output.partition(":")
-    if kind == "layer":
-        return layer_width(encoder, name)
-    return encoder.heads[name].width if kind == "head" else encoder.body.width
+    if kind != "head" or name not in encoder.heads:
+        choices = ["pooled", "layer:NAME", *(f"head:{name}" for name in encoder.heads)]
+        raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
+    return encoder.heads[name]
