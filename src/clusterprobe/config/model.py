@@ -210,8 +210,8 @@ class Compute(Strict):
     )
     compile: bool = Field(
         False,
-        description="whether networks are compiled for extraction on a GPU (torch.compile); features then agree "
-        "to rounding errors",
+        description="whether networks are compiled for extraction on a GPU (torch.compile); features then "
+        "agree to rounding errors",
     )
     threads: int = Field(1, ge=1, description="CPU threads of training, extraction and clustering jobs")
     memory_mb: int = Field(2000, ge=500, description="memory of these jobs; doubled at every retry")
