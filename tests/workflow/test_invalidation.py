@@ -164,6 +164,8 @@ def test_one_more_encoder_leaves_the_others_alone(copied: Project) -> None:
             "threads": 2,
             "workers": 1,
             "device": "cpu",
+            "resize": "device",
+            "compile": True,
         }
     ],
 )

@@ -61,6 +61,8 @@ rule assign_clusters:
         gpu=min(1, GPUS),
         workers=COMPUTE.workers,
         device=COMPUTE.device,
+        resize=COMPUTE.resize,
+        compiled=int(COMPUTE.compile),
         batch_size=COMPUTE.batch_size,
     params:
         cell=lambda w: cells.assigning_cell(PLAN.runs[w.run]),

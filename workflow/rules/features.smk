@@ -58,6 +58,8 @@ rule extract_features:
         gpu=min(1, GPUS),
         workers=COMPUTE.workers,
         device=COMPUTE.device,
+        resize=COMPUTE.resize,
+        compiled=int(COMPUTE.compile),
         batch_size=COMPUTE.batch_size,
     params:
         output=lambda w: PLAN.features[w.features].output,

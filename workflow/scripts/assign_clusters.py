@@ -16,6 +16,8 @@ with job(snakemake):
             batch_size=resources.batch_size,
             workers=resources.workers,
             device=resources.device,
+            resize=resources.resize,
+            compiled=bool(resources.compiled),
         )
     )
     parts = [part for entry in found for part in entry.splits]

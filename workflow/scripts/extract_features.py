@@ -23,6 +23,8 @@ with job(snakemake):
         batch_size=snakemake.params.batch_size or snakemake.resources.batch_size,
         workers=snakemake.resources.workers,
         device=snakemake.resources.device,
+        resize=snakemake.resources.resize,
+        compiled=bool(snakemake.resources.compiled),
         views=AugmentedViews(**views) if views else None,
         seen=(Path(seen), snakemake.params.code) if seen else None,
     )

@@ -204,6 +204,16 @@ class Compute(Strict):
     )
     workers: int = Field(0, ge=0, description="image decoding processes per job")
     batch_size: int = Field(256, ge=1, description="images per forward pass of extraction")
+    resize: Literal["workers", "device"] = Field(
+        "workers",
+        description="who resizes images for extraction on a GPU: the processes that decode them, or the GPU, "
+        "with the same bytes",
+    )
+    compile: bool = Field(
+        False,
+        description="whether networks are compiled for extraction on a GPU (torch.compile); features then "
+        "agree to rounding errors",
+    )
     threads: int = Field(1, ge=1, description="CPU threads of training, extraction and clustering jobs")
     memory_mb: int = Field(2000, ge=500, description="memory of these jobs; doubled at every retry")
     runtime_minutes: int = Field(60, ge=1, description="time limit of these jobs; doubled at every retry")

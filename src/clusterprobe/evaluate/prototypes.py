@@ -16,7 +16,8 @@ from clusterprobe.encoders.canonical import load_encoder
 from clusterprobe.evaluate.frames import seed_clusters
 from clusterprobe.evaluate.metrics import contingency
 from clusterprobe.evaluate.pictures import small_picture
-from clusterprobe.features.extract import Device, feature_blocks
+from clusterprobe.features.execution import Device
+from clusterprobe.features.extract import feature_blocks
 from clusterprobe.images.manifest import Manifest, read_manifest
 from clusterprobe.images.sources import ImageSource, open_source
 from clusterprobe.runs.assignments import SeedClusters

@@ -5,23 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.preprocessing import Preprocessing
-from clusterprobe.features.cuts import CUTS, Cut
+from clusterprobe.features.cuts import CUTS, Cut, Pixels
+from clusterprobe.features.outputs import Mode
 from clusterprobe.images.manifest import Manifest
 from clusterprobe.images.sources import ImageSource
 from clusterprobe.store.rows import Float32
 
 Int64 = npt.NDArray[np.int64]
-Mode = Literal["eval", "reference"]
-
 _ROWS_AT_ONCE = 1024
 
 
@@ -43,36 +43,66 @@ def batch_rows(count: int, batch_size: int, rows: tuple[int, int], mode: Mode) -
     return [batch for batch in batches if ((first <= batch) & (batch < last)).any()]
 
 
-class SplitBatches(Dataset[torch.Tensor | UserError]):
-    """Batches of a split, rows `groups` of it: uint8 [B, C, S, S], or why one cannot be made.
+class Uncut(Protocol):
+    """A batch of images out of which the inputs of a network are still to be cut."""
+
+    def cut_on(self, device: torch.device) -> torch.Tensor:
+        """Return the inputs, uint8 [B, C, S, S], on a device."""
+        ...
+
+
+class Inputs(Protocol):
+    """How worker processes make batches: something of each image, and out of these a batch."""
+
+    def take(self, image: Image.Image, row: int) -> Any:
+        """Return what is needed of the image in a row of the split, and not much more."""
+        ...
+
+    def batch(self, taken: Sequence[Any]) -> torch.Tensor | Uncut:
+        """Return a batch of what was taken of its images."""
+        ...
+
+
+class CutInputs:
+    """Inputs that the workers cut out themselves: batches are uint8 [B, C, S, S], or [B, L, C, S, S]."""
+
+    def __init__(self, preprocessing: Preprocessing, cut: Cut) -> None:
+        self._preprocessing, self._cut = preprocessing, CUTS[cut]
+
+    def take(self, image: Image.Image, row: int) -> Pixels:
+        """Return the input, or the L of them."""
+        return self._cut(self._preprocessing, image, row)
+
+    def batch(self, taken: Sequence[Pixels]) -> torch.Tensor:
+        """Return them as one tensor."""
+        return torch.from_numpy(np.stack(taken))
+
+
+class SplitBatches(Dataset[torch.Tensor | Uncut | UserError]):
+    """Batches of a split, rows `groups` of it, as `inputs` makes them, or why one cannot be made.
 
     Errors are handed over as values: worker processes would bury their message in a traceback.
     """
 
     def __init__(
-        self,
-        images: Manifest,
-        source: ImageSource,
-        preprocessing: Preprocessing,
-        cut: Cut,
-        groups: Sequence[Int64],
+        self, images: Manifest, source: ImageSource, inputs: Inputs, groups: Sequence[Int64]
     ) -> None:
         self._locations, self._hashes = images.locations, images.sha256
-        self._source, self._preprocessing, self._cut = source, preprocessing, CUTS[cut]
+        self._source, self._inputs = source, inputs
         self.groups = groups
 
     def __len__(self) -> int:
         return len(self.groups)
 
-    def __getitem__(self, index: int) -> torch.Tensor | UserError:
+    def __getitem__(self, index: int) -> torch.Tensor | Uncut | UserError:
         try:
-            return torch.from_numpy(np.stack([self._input(row) for row in self.groups[index].tolist()]))
+            return self._inputs.batch([self._take(row) for row in self.groups[index].tolist()])
         except UserError as error:
             return UserError(str(error))
 
-    def _input(self, row: int) -> npt.NDArray[np.uint8]:
+    def _take(self, row: int) -> Any:
         image = self._source.read_verified(self._locations[row], self._hashes[row])
-        return self._cut(self._preprocessing, image, row)
+        return self._inputs.take(image, row)
 
 
 def in_row_order(

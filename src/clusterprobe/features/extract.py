@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, load_encoder
 from clusterprobe.encoders.preprocessing import Preprocessing
 from clusterprobe.features.balance import Balance
-from clusterprobe.features.batches import Mode, SplitBatches, batch_rows, in_row_order
+from clusterprobe.features.batches import SplitBatches, Uncut, batch_rows, in_row_order
 from clusterprobe.features.cuts import Cut, inputs_of
 from clusterprobe.features.device import choose_device
-from clusterprobe.features.layers import LayerOutput, layer_width
+from clusterprobe.features.execution import Execution, Network, make_inputs, prepared
+from clusterprobe.features.outputs import Mode, output_network, output_width
 from clusterprobe.features.seen import SeenFeatures
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import Manifest, read_manifest
@@ -33,8 +33,7 @@ from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.progress import Progress
 from clusterprobe.store.rows import Float32
 
-Device = Literal["auto", "cpu", "cuda"]
-Looks = Callable[[torch.Tensor, int], Iterator[torch.Tensor]]
+Looks = Callable[[Tensor, int], Iterator[Tensor]]
 """From images uint8 [B, C, S, S] and the row of the first to inputs of a network, each [B, C, S, S]."""
 
 
@@ -50,54 +49,58 @@ def extract_shard(
     *,
     space: str,
     mode: Mode,
-    batch_size: int,
-    workers: int,
-    device: Device,
     views: AugmentedViews | None = None,
     cut: Cut = "centre",
     seen: tuple[Path, str] | None = None,
+    **how: Unpack[Execution],
 ) -> None:
-    """Write the features of shard number `shard` of `shards` of a split as float16 [n, D].
+    """Write an `output` (`outputs.output_network`) of shard `shard` of `shards` of a split, float16 [n, D].
 
-    `output` is "pooled", "head:NAME" or "layer:NAME" (`layers.LayerOutput`). In mode "eval" every module is
-    in eval mode; in mode "reference" (`batch_rows`) none is, as published code had it. Batches are cut from
-    the whole split, so the features do not depend on the number of shards; in mode "reference" a shard runs
-    every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
+    In mode "eval" every module is in eval mode; in mode "reference" (`batch_rows`) none is. Batches are cut
+    from the whole split, so the features do not depend on the number of shards; in mode "reference" a shard
+    runs every batch that has one of its images. `cut` says how images become inputs (`cuts.CUTS`).
     With `views` every image has `views.count` rows, one after the other, each of one augmented view of it;
     where several inputs are cut out of an image it has as many.
     With `seen`, a folder and the digest of the code, only new images of a set of one shard are looked at.
     Raises UserError, naming the image, where it changed, cannot be read or has features that are not finite.
     """
-    images = read_manifest(manifest)
-    encoder = load_encoder(encoder_folder)
-    first, last = shard_range(len(images), shard, shards)
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    images, encoder, folder = read_manifest(manifest), load_encoder(encoder_folder), destination.parent
+    rows = shard_range(len(images), shard, shards)
+    folder.mkdir(parents=True, exist_ok=True)
     extract = partial(
         feature_blocks,
         encoder,
         output,
         source=open_source(read_json(source), split),
         mode=mode,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        what=f"features {destination.parent.name} {shard + 1}/{shards}",
+        what=f"features {folder.name} {shard + 1}/{shards}",
         views=views,
         cut=cut,
-        scratch=destination.parent,
+        scratch=folder,
+        **how,
     )
-    each = views.count if views else inputs_of(cut)
+    each, width = views.count if views else inputs_of(cut), output_width(encoder, output)
     if seen is not None and (shards, each, mode) == (1, 1, "eval") and views is None:
-        owner = [*_hashes(encoder_folder), output, mode, cut, seen[1]]
-        keeper = SeenFeatures(seen[0], owner)
-        width = _width(encoder, output)
+        keeper = SeenFeatures(seen[0], [*_hashes(encoder_folder), output, mode, cut, seen[1]])
         keeper.write(destination, images, lambda new: extract(new, rows=(0, len(new))), width, space=space)
         return
-    blocks = extract(images, rows=(first, last))
+    _write_rows(destination, extract(images, rows=rows), images, rows, (each, width), space)
+
+
+def _write_rows(
+    destination: Path,
+    blocks: Iterator[Float32],
+    images: Manifest,
+    rows: tuple[int, int],
+    shape: tuple[int, int],
+    space: str,
+) -> None:
+    """Write the features of rows [first, last) of a split, each of `shape` = [E, D]."""
+    (first, last), (each, width) = rows, shape
     write_blocks(
         destination,
         blocks,
-        ((last - first) * each, _width(encoder, output)),
+        ((last - first) * each, width),
         space=space,
         content=images.content,
         first_row=first * each,
@@ -117,31 +120,30 @@ def feature_blocks(
     rows: tuple[int, int],
     *,
     mode: Mode,
-    batch_size: int,
-    workers: int,
-    device: Device,
     what: str,
     views: AugmentedViews | None = None,
     cut: Cut = "centre",
     scratch: Path | None = None,
+    **how: Unpack[Execution],
 ) -> Iterator[Float32]:
     """Return blocks of the tensor `output` of rows [first, last) of a split, float32 [<= B, D], in order.
 
     With `views`, [<= B * views.count, D]. In mode "reference" they are found in another order, and wait in
     the folder `scratch` until all are there. Raises UserError as `extract_shard` does.
     """
-    first, last = rows
-    network = output_network(encoder, output, mode)
+    network, target = output_network(encoder, output, mode), choose_device(how["device"])
     _check_mode(network, mode)
     preprocessing = encoder.record.preprocessing
-    size = max(batch_size // inputs_of(cut), 1)
-    batches = SplitBatches(images, source, preprocessing, cut, batch_rows(len(images), size, rows, mode))
+    size = max(how["batch_size"] // inputs_of(cut), 1)
+    inputs = make_inputs(preprocessing, cut, target, how)
+    batches = SplitBatches(images, source, inputs, batch_rows(len(images), size, rows, mode))
     looks = partial(views.looks, preprocessing) if views else partial(_plain, preprocessing)
-    progress = Progress(what, last - first)
-    found = _features(network, looks, batches, rows, workers, device, mode, progress)
+    progress = Progress(what, rows[1] - rows[0])
+    forward = partial(_run, prepared(network, size, target, how, progress.note), mode)
+    found = _features(forward, looks, batches, rows, target, how["workers"], progress)
     if mode == "reference":
         found = in_row_order(found, batches.groups, rows, scratch)
-    return _checked(found, images.ids[first:last], output)
+    return _checked(found, images.ids[slice(*rows)], output)
 
 
 def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:
@@ -151,61 +153,36 @@ def shard_range(rows: int, shard: int, shards: int) -> tuple[int, int]:
     return rows * shard // shards, rows * (shard + 1) // shards
 
 
-def output_network(encoder: Encoder, output: str, mode: Mode) -> nn.Module:
-    """Return the network from images to the tensor `output`, with its modules in the given mode."""
-    network: nn.Module = encoder.body
-    kind, _, name = output.partition(":")
-    if kind == "layer":
-        network = LayerOutput(encoder.body, name)
-    elif output != "pooled":
-        if kind != "head" or name not in encoder.heads:
-            choices = ["pooled", "layer:NAME", *(f"head:{name}" for name in encoder.heads)]
-            raise UserError(f"the encoder has no output {output!r}: {nearest(output, choices)}")
-        network = nn.Sequential(encoder.body, encoder.heads[name])
-    network.train(mode == "reference")
-    if mode == "reference":
-        for module in _batch_norms(network):
-            module.track_running_stats = False  # the stored statistics are neither used nor updated
-    return network
-
-
-def _plain(preprocessing: Preprocessing, batch: torch.Tensor, first_row: int) -> Iterator[torch.Tensor]:
+def _plain(preprocessing: Preprocessing, batch: Tensor, first_row: int) -> Iterator[Tensor]:
     """Yield a batch [B, C, S, S] as it is, or each of several inputs of its images [B, L, C, S, S]."""
     for inputs in batch.unbind(1) if batch.dim() == 5 else (batch,):
         yield preprocessing.normalise(inputs)
 
 
 def _features(
-    network: nn.Module,
+    forward: Callable[[Tensor, int], Tensor],
     looks: Looks,
     batches: SplitBatches,
     rows: tuple[int, int],
+    target: torch.device,
     workers: int,
-    device: Device,
-    mode: Mode,
     progress: Progress,
 ) -> Iterator[Float32]:
     """Yield the features of rows [first, last) batch by batch, float32 [<= B, looks at each image, D].
 
     On a GPU a batch is on its way while the features of the one before are fetched.
     """
-    target = choose_device(device)
     on_gpu = target.type == "cuda"
-    network.to(target)
-    if on_gpu:
-        network.to(memory_format=torch.channels_last)
     loader: Any = DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=on_gpu)
     with ExitStack() as context:
         context.enter_context(progress)
         context.enter_context(torch.inference_mode())
         context.enter_context(torch.backends.cudnn.flags(benchmark=False, deterministic=True))
         balance = context.enter_context(Balance(workers, progress))
-        pending: torch.Tensor | None = None
+        pending: Tensor | None = None
         for group, batch in zip(batches.groups, balance.waiting(loader), strict=True):
-            if isinstance(batch, UserError):
-                raise batch
-            inputs = looks(batch.to(target, non_blocking=True), int(group[0]))
-            features = torch.stack([_run(network, each, mode, int(group[0])) for each in inputs], dim=1)
+            inputs = looks(_on_device(batch, target), int(group[0]))
+            features = torch.stack([forward(each, int(group[0])) for each in inputs], dim=1)
             own = torch.from_numpy((rows[0] <= group) & (group < rows[1])).to(target)
             ready, pending = (pending, features[own]) if on_gpu else (features[own], None)
             if ready is not None:
@@ -214,13 +191,22 @@ def _features(
             yield _fetched(pending, progress)
 
 
-def _fetched(features: torch.Tensor, progress: Progress) -> Float32:
+def _on_device(batch: Tensor | Uncut | UserError, target: torch.device) -> Tensor:
+    """Return the inputs of a batch, uint8 [B, C, S, S] or [B, L, C, S, S]; raises its error if it is one."""
+    if isinstance(batch, UserError):
+        raise batch
+    if isinstance(batch, Tensor):
+        return batch.to(target, non_blocking=True)
+    return batch.cut_on(target)
+
+
+def _fetched(features: Tensor, progress: Progress) -> Float32:
     block: Float32 = features.float().cpu().numpy()
     progress.update(len(block))
     return block
 
 
-def _run(network: nn.Module, images: torch.Tensor, mode: Mode, first_row: int) -> torch.Tensor:
+def _run(network: Network, mode: Mode, images: Tensor, first_row: int) -> Tensor:
     """In bfloat16 on a GPU; what comes before, augmentations too, stays in float32.
 
     What a network drops in mode "reference" depends on the first row of its batch alone.
@@ -232,7 +218,7 @@ def _run(network: nn.Module, images: torch.Tensor, mode: Mode, first_row: int) -
             context.enter_context(torch.random.fork_rng([images.device] if device == "cuda" else []))
             torch.manual_seed(derive_seed(0, "dropout of features", first_row))
         try:
-            features: torch.Tensor = network(images)
+            features = network(images)
         except ValueError as error:
             if mode == "eval" or len(images) > 1:
                 raise
@@ -244,16 +230,6 @@ _SINGLE = (
     "mode reference: the last batch has a single image, and this network none but one value of it to take "
     "statistics of: choose another batch size (`published: {batch_size: ...}` of the encoder)"
 )
-
-
-def _width(encoder: Encoder, output: str) -> int:
-    if output.startswith("layer:"):
-        return layer_width(encoder, output.partition(":")[2])
-    return encoder.body.width if output == "pooled" else encoder.heads[output.partition(":")[2]].width
-
-
-def _batch_norms(network: nn.Module) -> list[_BatchNorm]:
-    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def _check_mode(network: nn.Module, mode: Mode) -> None:

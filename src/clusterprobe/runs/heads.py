@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from scipy.special import softmax
 from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, load_encoder
-from clusterprobe.features.extract import Device, feature_blocks
+from clusterprobe.features.execution import Execution
+from clusterprobe.features.extract import feature_blocks
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.images.sources import open_source
 from clusterprobe.runs.assignments import SplitAssignment
@@ -34,9 +35,7 @@ class HeadClusters:
     splits: tuple[SplitAssignment, ...]
 
 
-def assign_cell(
-    cell: Mapping[str, Any], *, batch_size: int, workers: int, device: Device
-) -> Iterator[HeadClusters]:
+def assign_cell(cell: Mapping[str, Any], **how: Unpack[Execution]) -> Iterator[HeadClusters]:
     """Yield the clusters of every seed; `cell` is what config.cells.assigning_cell spells out."""
     for member in cell["members"]:
         encoder = load_encoder(Path(member["encoder"]))
@@ -52,10 +51,8 @@ def assign_cell(
                     open_source(read_json(Path(part["location"])), part["split"]),
                     (0, len(images)),
                     mode="eval",
-                    batch_size=batch_size,
-                    workers=workers,
-                    device=device,
                     what=f"assign {part['dataset']}/{part['split']}, seed {seed}",
+                    **how,
                 )
                 assignment = _join([assign_logits(block) for block in blocks])
                 splits.append(SplitAssignment.of(part, member, seed, assignment))

@@ -15,7 +15,8 @@ from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.cluster.groups import assign_groups
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, load_encoder
-from clusterprobe.features.extract import Device, feature_blocks
+from clusterprobe.features.execution import Device
+from clusterprobe.features.extract import feature_blocks
 from clusterprobe.features.scaling import unit_length
 from clusterprobe.images.manifest import Manifest
 from clusterprobe.images.sources import ImageSource, index_dataset, open_source

@@ -18,12 +18,14 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import Encoder, HeadRecord, save_encoder, untrained_encoder
 from clusterprobe.encoders.heads import build_head
 from clusterprobe.encoders.preprocessing import Preprocessing
-from clusterprobe.features.batches import Mode
 from clusterprobe.features.cuts import CUTS, Cut
+from clusterprobe.features.device_resize import Parts
 from clusterprobe.features.extract import extract_shard, output_network, shard_range
+from clusterprobe.features.outputs import Mode
 from clusterprobe.features.views import AugmentedViews
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.images.sources import index_dataset, write_split
+from clusterprobe.store.digests import import_closure
 from clusterprobe.store.features import FeatureMatrix
 from clusterprobe.store.hashing import sha256_file
 
@@ -219,6 +221,126 @@ def test_crops_of_an_image_are_rows_one_after_the_other(place: Path) -> None:
     np.testing.assert_array_equal(values(extract(place, shards=4, into="four", cut="ten-crops")), whole)
     other = values(extract(place, into="other", cut="ten-crops", batch_size=40))
     np.testing.assert_allclose(other, whole, atol=2e-3)
+
+
+@pytest.fixture
+def mixed(place: Path) -> Path:
+    """The same folder with images of many sizes and modes."""
+    random = np.random.default_rng(1)
+    for row, path in enumerate(sorted((place / "images" / "train").rglob("*.png"))):
+        height, width = random.integers(4, 40, 2)
+        values = random.integers(0, 256, (height, width, 4), dtype=np.uint8)
+        Image.fromarray(values, "RGBA").convert(("RGB", "L", "P", "RGBA", "LA")[row % 5]).save(path)
+    indexed = index_dataset({"kind": "folder", "splits": {"train": str(place / "images" / "train")}}, "tiny")
+    write_split(place / "manifests", indexed, "train")
+    return place
+
+
+@pytest.fixture
+def cut_on_device(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the batches that the device cut, which here is the CPU."""
+    counts: list[int] = []
+    cut = Parts.cut_on
+
+    def counted(parts: Parts, device: torch.device) -> torch.Tensor:
+        found = cut(parts, device)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(Parts, "cut_on", counted)
+    monkeypatch.setattr("clusterprobe.features.execution.ACCELERATORS", ("cpu",))
+    return counts
+
+
+@pytest.mark.parametrize("mode", ["eval", "reference"])
+def test_images_resized_on_the_device_give_the_same_bytes(
+    mixed: Path, cut_on_device: list[int], mode: Mode
+) -> None:
+    """Whatever the number of shards and workers."""
+    expected = values(extract(mixed, into="pillow", mode=mode))
+    assert cut_on_device == []
+    whole = extract(mixed, into="whole", mode=mode, resize="device")
+    assert sum(cut_on_device) == ROWS
+    np.testing.assert_array_equal(values(whole), expected)
+    parts = extract(mixed, 3, into="parts", mode=mode, resize="device", workers=2)
+    np.testing.assert_array_equal(values(parts), expected)
+
+
+def test_views_of_images_resized_on_the_device_are_the_same(mixed: Path, cut_on_device: list[int]) -> None:
+    views = AugmentedViews(2, [{"name": "flip"}], seed=4)
+    expected = values(extract(mixed, into="pillow", views=views))
+    np.testing.assert_array_equal(values(extract(mixed, views=views, resize="device")), expected)
+    assert sum(cut_on_device) == ROWS
+
+
+@pytest.mark.parametrize("cut", ["off-centre", "random", "ten-crops"])
+def test_other_cuts_stay_with_the_workers(place: Path, cut_on_device: list[int], cut: Cut) -> None:
+    expected = values(extract(place, into="pillow", cut=cut))
+    np.testing.assert_array_equal(values(extract(place, cut=cut, resize="device")), expected)
+    assert cut_on_device == []
+
+
+def test_choices_for_a_gpu_do_not_count_on_a_cpu(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(name: str) -> None:
+        raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setattr("clusterprobe.features.execution.import_module", loaded)
+    expected = sha256_file(extract(place, into="without")[0])
+    assert sha256_file(extract(place, resize="device", compiled=True)[0]) == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_images_are_named_where_the_device_resizes(
+    place: Path, cut_on_device: list[int], workers: int
+) -> None:
+    changed = place / "images" / "train" / "b" / "07.png"
+    Image.new("RGB", (12, 10)).save(changed)
+    with pytest.raises(UserError, match=r"07\.png changed since it was indexed"):
+        extract(place, workers=workers, resize="device")
+    whole = (place / "images" / "train" / "a" / "00.png").read_bytes()
+    changed.write_bytes(whole[: len(whole) // 2])
+    definition = {"kind": "folder", "splits": {"train": str(place / "images" / "train")}, "verify": "header"}
+    write_split(place / "manifests", index_dataset(definition, "tiny"), "train")
+    with pytest.raises(UserError, match=r"07\.png: cannot be decoded"):
+        extract(place, workers=workers, resize="device")
+
+
+def a_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let networks be compiled on a CPU, to what they are; returns the sizes of batches that ran so."""
+    counts: list[int] = []
+
+    def compile_it(network: torch.nn.Module, dynamic: bool) -> Any:
+        return lambda images: counts.append(len(images)) or network(images)
+
+    monkeypatch.setattr(torch, "compile", compile_it)
+    monkeypatch.setattr("clusterprobe.features.execution.ACCELERATORS", ("cpu",))
+    return counts
+
+
+def test_full_batches_run_compiled_whatever_the_shards(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = values(extract(place, into="without"))
+    counts = a_compiler(monkeypatch)
+    np.testing.assert_array_equal(values(extract(place, into="whole", compiled=True)), expected)
+    assert counts == [5] * 4
+    np.testing.assert_array_equal(values(extract(place, 2, into="parts", compiled=True)), expected)
+    assert set(counts) == {5}
+
+
+@pytest.mark.parametrize("changes", [{"mode": "reference"}, {"output": "layer:0"}])
+def test_training_mode_and_layers_are_not_compiled(
+    place: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    counts = a_compiler(monkeypatch)
+    extract(place, compiled=True, **changes)
+    assert counts == []
+
+
+def test_what_only_gpus_use_is_no_part_of_the_code_of_an_extraction() -> None:
+    """Else an edit of it would extract everything anew, though the features would be the same."""
+    modules = import_closure({"clusterprobe.features.extract"})
+    assert "clusterprobe.features.execution" in modules
+    optional = {f"clusterprobe.features.{name}" for name in ("device_resize", "resampling", "compiled")}
+    assert not modules & optional
 
 
 def test_network_left_in_training_mode_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
