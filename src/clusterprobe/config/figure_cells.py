@@ -160,11 +160,14 @@ def snapshots_cell(plan: Plan) -> list[dict[str, Any]]:
 
     Raises UserError if there are none.
     """
-    return [entry for entry in _with_snapshots(plan, "snapshots") if not entry["encoder_seed"]]
+    kept = _with_snapshots(plan, "snapshots")
+    return [
+        entry for entry in kept if (entry["dataset"], entry["encoder_seed"] or 0) == (kept[0]["dataset"], 0)
+    ]
 
 
 def snapshot_courses(plan: Plan, figure: str) -> list[dict[str, Any]]:
-    """Return the same of all seeds, for figure `knn-epochs`; nothing for other figures."""
+    """Return every training that keeps snapshots, for figure `knn-epochs`; nothing for other figures."""
     return _with_snapshots(plan, figure) if figure == "knn-epochs" else []
 
 
@@ -173,21 +176,20 @@ def _with_snapshots(plan: Plan, figure: str) -> list[dict[str, Any]]:
     for encoder in plan.encoders.values():
         keeps = isinstance(encoder.definition, TrainedEncoder) and encoder.definition.snapshots
         if keeps and encoder.trained_on and encoder.selection:
-            kept.append((encoder, encoder.trained_on, encoder.selection))
+            kept.append(
+                {
+                    "dataset": plan.title("dataset", encoder.trained_on.name),
+                    "encoder": plan.title("encoder", encoder.name),
+                    "encoder_seed": encoder.seed,
+                    "found": paths.found_files(encoder.id)[0],
+                    "manifest": paths.manifest(encoder.trained_on, encoder.selection),
+                }
+            )
     if not kept:
         raise UserError(
             f"figure {figure!r}: no trained encoder that is used keeps snapshots; give one `snapshots`"
         )
-    return [
-        {
-            "encoder": plan.title("encoder", encoder.name),
-            "encoder_seed": encoder.seed,
-            "found": paths.found_files(encoder.id)[0],
-            "manifest": paths.manifest(dataset, split),
-        }
-        for encoder, dataset, split in kept
-        if dataset == kept[0][1]
-    ]
+    return kept
 
 
 def _contrastive_runs(plan: Plan) -> list[Run]:

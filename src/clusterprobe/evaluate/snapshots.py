@@ -23,7 +23,7 @@ from clusterprobe.store.rows import ArrayRows, Float32
 Int64 = npt.NDArray[np.int64]
 
 _NEIGHBOURS, _TEMPERATURE = 20, 0.1
-_COLUMNS = ["encoder", "encoder_seed", "epoch", "value"]
+_COLUMNS = ["dataset", "encoder", "encoder_seed", "epoch", "value"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def read_snapshots(training: Mapping[str, Any]) -> Snapshots:
 
 
 def snapshot_knn_frame(trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return columns encoder, encoder_seed, epoch, value: kNN top-1 among the images of snapshots themselves.
+    """Return columns dataset, encoder, encoder_seed, epoch, value: kNN top-1 among the images of snapshots.
 
-    Every image is classified by the nearest 20 of the others. A training says `encoder` (readable),
-    `encoder_seed`, `found` and `manifest`. Raises UserError as `read_snapshots` does, and for images without
-    labels.
+    Every image is classified by the nearest 20 of the others. A training says `dataset` and `encoder`
+    (readable), `encoder_seed`, and what `read_snapshots` reads. Raises UserError as that does, and for images
+    without labels.
     """
     rows = []
     for training in trainings:
@@ -67,5 +67,5 @@ def snapshot_knn_frame(trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             known = ArrayRows(features)
             nearest = nearest_in_bank(known, known, _NEIGHBOURS, own)
             scores = knn_scores(nearest, kept.labels, kept.labels, len(kept.classes), _TEMPERATURE)
-            rows.append((training["encoder"], training["encoder_seed"], epoch, scores["knn_top1"]))
+            rows.append((*(training[name] for name in _COLUMNS[:3]), epoch, scores["knn_top1"]))
     return pd.DataFrame(rows, columns=_COLUMNS)

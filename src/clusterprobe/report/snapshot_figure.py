@@ -47,22 +47,25 @@ def snapshots(maps: pd.DataFrame) -> Figure:
 
 
 def knn_epochs(scores: pd.DataFrame) -> Figure:
-    """Draw kNN accuracy against the epochs that lay behind, one line per encoder.
+    """Draw kNN accuracy against the epochs that lay behind, a panel for each data set, a line per encoder.
 
-    `scores` has the columns encoder, encoder_seed, epoch and value.
+    `scores` has the columns dataset, encoder, encoder_seed, epoch and value.
     """
     if scores.empty:
         raise UserError("figure 'knn-epochs' has nothing to draw: no trained encoder keeps `snapshots`")
-    look = looks(scores["encoder"])
-    figure, axes = panels(1, 1, COLUMN_WIDTH, 2.2 + 0.09 * len(look))
-    axis = axes[0, 0]
-    for encoder, part in scores.groupby("encoder", sort=False):
-        line = part.groupby("epoch")["value"].agg(y="mean", y_std="std").rename_axis("at").reset_index()
-        draw_line(axis, line, "y", look[str(encoder)])
-    ticks = sorted(scores["epoch"].unique())
-    set_axis(axis, "epochs", ticks, [str(tick) for tick in ticks])
-    axis.set_ylabel("kNN (%)")
-    legend_below(figure, [key(style, name, line=True) for name, style in look.items()], COLUMN_WIDTH)
+    look, datasets = looks(scores["encoder"]), list(scores["dataset"].unique())
+    width = COLUMN_WIDTH if len(datasets) == 1 else PAGE_WIDTH
+    figure, axes = panels(1, len(datasets), width, 2.2 + 0.09 * len(look))
+    for axis, dataset in zip(axes.flat, datasets, strict=True):
+        here = scores[scores["dataset"] == dataset]
+        for encoder, part in here.groupby("encoder", sort=False):
+            line = part.groupby("epoch")["value"].agg(y="mean", y_std="std").rename_axis("at").reset_index()
+            draw_line(axis, line, "y", look[str(encoder)])
+        ticks = sorted(here["epoch"].unique())
+        set_axis(axis, "epochs", ticks, [str(tick) for tick in ticks])
+        heading(axis, str(dataset))
+    axes[0, 0].set_ylabel("kNN (%)")
+    legend_below(figure, [key(style, name, line=True) for name, style in look.items()], width)
     return figure
 
 

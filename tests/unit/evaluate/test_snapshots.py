@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
@@ -29,7 +30,7 @@ def training(tmp_path: Path) -> dict[str, Any]:
     }
     save_arrays(tmp_path / "found.npz", found)
     files = {"found": str(tmp_path / "found.npz"), "manifest": str(tmp_path / "manifest.parquet")}
-    return files | {"encoder": "NPID", "encoder_seed": 0}
+    return files | {"dataset": "digits", "encoder": "NPID", "encoder_seed": 0}
 
 
 def _knn(features: np.ndarray, labels: np.ndarray) -> float:
@@ -52,7 +53,9 @@ def test_neighbours_among_the_kept_images_vote(training: dict[str, Any]) -> None
     expected = [_knn(features, kept.labels) for _, features in kept]
     assert frame["value"].tolist() == pytest.approx(expected * 2)
     assert expected[0] < 0.7 < expected[1] == 1
-    axis = draw_figure("knn-epochs", frame).axes[0]
+    twice = pd.concat([frame, frame.assign(dataset="digits-lt")])
+    axis, other = draw_figure("knn-epochs", twice).axes
+    assert (axis.get_title(loc="left"), other.get_title(loc="left")) == ("digits", "digits-lt")
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "9"]
     np.testing.assert_allclose(axis.lines[0].get_ydata(), expected)
 

@@ -76,7 +76,8 @@ def frame_for(
             for seed in (0, 1)
             for epoch in (0, 2, 20)
         ]
-        return pd.DataFrame(rows, columns=["encoder", "encoder_seed", "epoch", "value"])
+        columns = ["encoder", "encoder_seed", "epoch", "value"]
+        return pd.DataFrame(rows, columns=columns).assign(dataset="digits")
     if FIGURES[name].data == "examples":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(6)]
         places = {"cluster": [7, 7, 7, 2, 2, 2], "rank": [0, 1, 2] * 2, "entropy": [0.1] * 3 + [np.nan] * 3}
