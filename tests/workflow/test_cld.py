@@ -47,7 +47,14 @@ EXPERIMENT = {
     "probes": [{"method": "knn", "options": {"k": 5}}, {"method": "linear", "options": {"epochs": 2}}],
     "report": {
         "tables": ["clustering", "long-tail", "probes", "cld-table-1", "cld-table-2", "cld-table-6"],
-        "figures": ["acc-by-method", "training-curves", "similarities", "retrieval", "snapshots"],
+        "figures": [
+            "acc-by-method",
+            "training-curves",
+            "similarities",
+            "retrieval",
+            "snapshots",
+            "knn-epochs",
+        ],
         "galleries": [],
     },
 }

@@ -132,6 +132,11 @@ rule draw_figure:
             for entry in figure_cells.compared_features(PLAN, w.figure)
             for file in (*entry["shards"], entry["manifest"])
         ],
+        snapshots=lambda w: [
+            file
+            for entry in figure_cells.snapshot_courses(PLAN, w.figure)
+            for file in (entry["found"], entry["manifest"])
+        ],
     output:
         pdf=f"reports/{EXPERIMENT}/figures/{{figure}}.pdf",
         png=report(
@@ -155,6 +160,7 @@ rule draw_figure:
         histories=figure_histories,
         found=lambda w: figure_cells.found_labels(PLAN, w.figure),
         compared=lambda w: figure_cells.compared_features(PLAN, w.figure),
+        snapshots=lambda w: figure_cells.snapshot_courses(PLAN, w.figure),
         attributes=figure_attributes,
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from clusterprobe.evaluate.frames import confusion_frame, sizes_frame
 from clusterprobe.evaluate.label_entropy import agreement_frame, entropies_frame
 from clusterprobe.evaluate.similarity_histogram import similarities_frame
+from clusterprobe.evaluate.snapshots import snapshot_knn_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
 from clusterprobe.report.traces import histories_frame
 from clusterprobe.store.jobs import job
@@ -20,6 +21,7 @@ with job(snakemake):
         "entropies": lambda: entropies_frame(params.runs),
         "agreements": lambda: agreement_frame(params.found),
         "similarities": lambda: similarities_frame(params.compared),
+        "snapshot-knn": lambda: snapshot_knn_frame(params.snapshots),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
     data.attrs |= params.attributes

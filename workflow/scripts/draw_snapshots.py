@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from clusterprobe.evaluate.snapshots import snapshots_frame
+from clusterprobe.evaluate.snapshot_maps import snapshot_maps_frame
 from clusterprobe.report.figures import draw_figure, save_figure
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
     output = snakemake.output
-    figure = draw_figure("snapshots", snapshots_frame(snakemake.params.trainings))
+    figure = draw_figure("snapshots", snapshot_maps_frame(snakemake.params.trainings))
     save_figure(figure, Path(output.pdf), Path(output.png))

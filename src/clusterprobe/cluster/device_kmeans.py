@@ -48,7 +48,7 @@ def fit_kmeans(
 
     In a process group `rows` are those of this process, and every process returns the same model. From the
     same `initial` centres the result is that of the CPU but for near-ties: inertias agree to 1e-5. First
-    centres are drawn alike where rows are few; on more than one sample they are as good, but others.
+    centres are drawn alike where rows are few; on samples they are as good, but others.
     Raises UserError for a k that does not fit the rows and for values that are not finite.
     """
     points = rows

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterprobe.cluster.initialisation import plus_plus
 from clusterprobe.cluster.lloyd import Fit
 from clusterprobe.cluster.nearest import Centres, Float64, Int32, cluster_sums
 from clusterprobe.cluster.partition import Partition, Report, Watch, assign_all, silent, unwatched
+from clusterprobe.cluster.plus_plus import plus_plus
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
 from clusterprobe.store.threads import in_order

@@ -222,7 +222,7 @@ class TrainedEncoder(_Encoder):
         "augmented is cropped as ever",
     )
     snapshots: Snapshots | None = Field(
-        None, description="features kept on the way, for figure `snapshots`; null: none"
+        None, description="features kept on the way, for figures `snapshots` and `knn-epochs`; null: none"
     )
 
     @model_validator(mode="after")

@@ -155,27 +155,41 @@ def retrieval_inputs(plan: Plan) -> list[str]:
     return sorted({cell["manifest"], cell["train_manifest"], *shards})
 
 
-def snapshots_cell(plan: Plan) -> list[dict[str, str]]:
+def snapshots_cell(plan: Plan) -> list[dict[str, Any]]:
     """Return every training of a first seed that keeps snapshots, on the data set of the first of them.
 
     Raises UserError if there are none.
     """
+    kept = _with_snapshots(plan, "snapshots")
+    return [
+        entry for entry in kept if (entry["dataset"], entry["encoder_seed"] or 0) == (kept[0]["dataset"], 0)
+    ]
+
+
+def snapshot_courses(plan: Plan, figure: str) -> list[dict[str, Any]]:
+    """Return every training that keeps snapshots, for figure `knn-epochs`; nothing for other figures."""
+    return _with_snapshots(plan, figure) if figure == "knn-epochs" else []
+
+
+def _with_snapshots(plan: Plan, figure: str) -> list[dict[str, Any]]:
     kept = []
     for encoder in plan.encoders.values():
         keeps = isinstance(encoder.definition, TrainedEncoder) and encoder.definition.snapshots
-        if keeps and not encoder.seed and encoder.trained_on and encoder.selection:
-            kept.append((encoder, encoder.trained_on, encoder.selection))
+        if keeps and encoder.trained_on and encoder.selection:
+            kept.append(
+                {
+                    "dataset": plan.title("dataset", encoder.trained_on.name),
+                    "encoder": plan.title("encoder", encoder.name),
+                    "encoder_seed": encoder.seed,
+                    "found": paths.found_files(encoder.id)[0],
+                    "manifest": paths.manifest(encoder.trained_on, encoder.selection),
+                }
+            )
     if not kept:
-        raise UserError("figure 'snapshots': no trained encoder that is used keeps any; give one `snapshots`")
-    return [
-        {
-            "encoder": plan.title("encoder", encoder.name),
-            "found": paths.found_files(encoder.id)[0],
-            "manifest": paths.manifest(dataset, split),
-        }
-        for encoder, dataset, split in kept
-        if dataset == kept[0][1]
-    ]
+        raise UserError(
+            f"figure {figure!r}: no trained encoder that is used keeps snapshots; give one `snapshots`"
+        )
+    return kept
 
 
 def _contrastive_runs(plan: Plan) -> list[Run]:

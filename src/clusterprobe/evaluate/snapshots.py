@@ -1,51 +1,71 @@
-"""Maps of the same images by the features that trainings had on the way.
+"""What trainings kept on their way: features of the same images after some epochs, with their classes.
 
-CLD, arXiv 2008.03813, shows such maps with and without its groups.
+CLD, arXiv 2008.03813, follows them so over its training, with and without its groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.features.flat_map import flat_map
-from clusterprobe.features.scaling import unit_length
+from clusterprobe.evaluate.knn import knn_scores, nearest_in_bank
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.store.arrays import load_arrays
-from clusterprobe.store.rows import ArrayRows
+from clusterprobe.store.rows import ArrayRows, Float32
 
-NAMED = 10
-"""Classes that are told apart: the first ones of a data set."""
+Int64 = npt.NDArray[np.int64]
 
-_COLUMNS = ["encoder", "epoch", "x", "y", "name"]
+_NEIGHBOURS, _TEMPERATURE = 20, 0.1
+_COLUMNS = ["dataset", "encoder", "encoder_seed", "epoch", "value"]
 
 
-def snapshots_frame(trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return columns encoder, epoch, x, y (t-SNE of unit vectors, within -1 and 1), name (class, or None).
+@dataclass(frozen=True)
+class Snapshots:
+    """Features float32 [E, M, D] of M images after `epochs` [E] of a training, with their labels [M]."""
 
-    A training says `encoder` (readable), `found` (its found.npz) and `manifest` of the split that its
-    snapshots are of. Every map is made on its own. Raises UserError when they are of other images.
+    features: Float32
+    epochs: tuple[int, ...]
+    labels: Int64
+    classes: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[tuple[int, Float32]]:
+        """Yield each number of epochs and the features [M, D] after them."""
+        return zip(self.epochs, self.features, strict=True)
+
+
+def read_snapshots(training: Mapping[str, Any]) -> Snapshots:
+    """Read the snapshots of a training, which says `found` (its found.npz) and `manifest` of their split.
+
+    Raises UserError when they are of other images.
     """
-    parts = []
+    manifest, found = read_manifest(Path(training["manifest"])), load_arrays(Path(training["found"]))
+    if str(found.get("snapshot_content")) != manifest.content:
+        raise UserError(f"{training['found']} holds no snapshots of the images of its manifest: delete it")
+    epochs, labels = tuple(found["snapshot_epochs"].tolist()), manifest.labels[found["snapshot_rows"]]
+    return Snapshots(found["snapshots"], epochs, labels, manifest.classes)
+
+
+def snapshot_knn_frame(trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return columns dataset, encoder, encoder_seed, epoch, value: kNN top-1 among the images of snapshots.
+
+    Every image is classified by the nearest 20 of the others. A training says `dataset` and `encoder`
+    (readable), `encoder_seed`, and what `read_snapshots` reads. Raises UserError as that does, and for images
+    without labels.
+    """
+    rows = []
     for training in trainings:
-        manifest, found = read_manifest(Path(training["manifest"])), load_arrays(Path(training["found"]))
-        if str(found.get("snapshot_content")) != manifest.content:
-            raise UserError(
-                f"{training['found']} holds no snapshots of the images of its manifest: delete it"
-            )
-        labels = manifest.labels[found["snapshot_rows"]]
-        known = [0 <= label < NAMED for label in labels.tolist()]
-        names = [
-            manifest.classes[label] if is_known else None
-            for label, is_known in zip(labels, known, strict=True)
-        ]
-        for epoch, features in zip(found["snapshot_epochs"].tolist(), found["snapshots"], strict=True):
-            points = flat_map(ArrayRows(unit_length(features)), np.arange(len(features)))
-            place = {"encoder": training["encoder"], "epoch": epoch, "x": points[:, 0], "y": points[:, 1]}
-            parts.append(pd.DataFrame(place | {"name": pd.Series(names, dtype=object)}, columns=_COLUMNS))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
+        kept = read_snapshots(training)
+        own = np.arange(len(kept.labels))
+        for epoch, features in kept:
+            known = ArrayRows(features)
+            nearest = nearest_in_bank(known, known, _NEIGHBOURS, own)
+            scores = knn_scores(nearest, kept.labels, kept.labels, len(kept.classes), _TEMPERATURE)
+            rows.append((*(training[name] for name in _COLUMNS[:3]), epoch, scores["knn_top1"]))
+    return pd.DataFrame(rows, columns=_COLUMNS)

@@ -36,7 +36,7 @@ from clusterprobe.report.names import method_title
 from clusterprobe.report.neighbour_grid import neighbour_grid, retrieval_grid
 from clusterprobe.report.prototypes import prototypes
 from clusterprobe.report.similarity_figure import similarities
-from clusterprobe.report.snapshot_figure import snapshots
+from clusterprobe.report.snapshot_figure import knn_epochs, snapshots
 from clusterprobe.report.style import in_style
 from clusterprobe.report.summary import tidy
 from clusterprobe.store.atomic import atomic_path
@@ -51,9 +51,9 @@ class Drawing:
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
     (columns anchor, rank, image, true), "retrieval" (the same and encoder), "examples" (columns cluster,
     rank, image, entropy), or one of those that evaluate.label_entropy, evaluate.filters,
-    evaluate.similarity_histogram and evaluate.snapshots make: "entropies", "agreements", "filters",
-    "similarities", "snapshots". What else a
-    figure takes stands in `attrs` of its frame; the drawing functions name it.
+    evaluate.similarity_histogram, evaluate.snapshot_maps and evaluate.snapshots make: "entropies",
+    "agreements", "filters", "similarities", "snapshots", "snapshot-knn". What else a figure takes stands in
+    `attrs` of its frame; the drawing functions name it.
     """
 
     caption: str
@@ -186,6 +186,12 @@ FIGURES = {
         "made on its own. Colour and shape: class. First seed.",
         snapshots,
         "snapshots",
+    ),
+    "knn-epochs": Drawing(
+        "kNN accuracy over the epochs of trainings, among the images that they keep features of: each by the "
+        "nearest 20 of the others. Band: standard deviation over seeds.",
+        knn_epochs,
+        "snapshot-knn",
     ),
     **{
         f"cld-{option}": Drawing(

@@ -1,4 +1,4 @@
-"""Figure of maps of the same images over the epochs of trainings."""
+"""Figures of the same images over the epochs of trainings: maps, and how well neighbours tell the class."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.report.curves import draw_line, set_axis
 from clusterprobe.report.panels import heading, key, legend_below, panels
-from clusterprobe.report.style import GREY, PAGE_WIDTH, Look, looks
+from clusterprobe.report.style import COLUMN_WIDTH, GREY, PAGE_WIDTH, Look, looks
 
 _POINT = 2.2  # points
 _MORE_COLOURS = ("#8b5a2b", "#7a2f9e", "#9aa300")
@@ -42,6 +43,29 @@ def snapshots(maps: pd.DataFrame) -> Figure:
     for row, encoder in enumerate(encoders):
         axes[row, 0].set_ylabel(encoder)
     legend_below(figure, [key(style, name) for name, style in look.items()], width)
+    return figure
+
+
+def knn_epochs(scores: pd.DataFrame) -> Figure:
+    """Draw kNN accuracy against the epochs that lay behind, a panel for each data set, a line per encoder.
+
+    `scores` has the columns dataset, encoder, encoder_seed, epoch and value.
+    """
+    if scores.empty:
+        raise UserError("figure 'knn-epochs' has nothing to draw: no trained encoder keeps `snapshots`")
+    look, datasets = looks(scores["encoder"]), list(scores["dataset"].unique())
+    width = COLUMN_WIDTH if len(datasets) == 1 else PAGE_WIDTH
+    figure, axes = panels(1, len(datasets), width, 2.2 + 0.09 * len(look))
+    for axis, dataset in zip(axes.flat, datasets, strict=True):
+        here = scores[scores["dataset"] == dataset]
+        for encoder, part in here.groupby("encoder", sort=False):
+            line = part.groupby("epoch")["value"].agg(y="mean", y_std="std").rename_axis("at").reset_index()
+            draw_line(axis, line, "y", look[str(encoder)])
+        ticks = sorted(here["epoch"].unique())
+        set_axis(axis, "epochs", ticks, [str(tick) for tick in ticks])
+        heading(axis, str(dataset))
+    axes[0, 0].set_ylabel("kNN (%)")
+    legend_below(figure, [key(style, name, line=True) for name, style in look.items()], width)
     return figure
 
 

@@ -15,6 +15,7 @@ from clusterprobe.config.figure_cells import (
     prototypes_run,
     retrieval_cell,
     retrieval_inputs,
+    snapshot_courses,
     snapshots_cell,
     swept_defaults,
     variant_histories,
@@ -169,5 +170,8 @@ def test_snapshots_are_those_of_first_seeds_that_keep_any() -> None:
     assert (entry["encoder"], first.selection) == ("MMDC", "test")
     assert entry["found"] == f"data/encoders/{first.id}/found.npz"
     assert entry["manifest"].endswith("/test.parquet")
+    seeds = [entry["encoder_seed"] for entry in snapshot_courses(plan, "knn-epochs")]
+    assert seeds == list(range(plan.config.seeds)) != [0]
+    assert not snapshot_courses(plan, "acc-by-method")
     with pytest.raises(UserError, match="give one `snapshots`"):
         snapshots_cell(_plan())

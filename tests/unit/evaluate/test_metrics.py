@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 from sklearn import metrics as reference
 
 from clusterprobe.cluster.matching import hungarian_map, hungarian_then_greedy_map, majority_map
@@ -68,6 +69,24 @@ def test_expected_information_of_many_sizes(monkeypatch: pytest.MonkeyPatch, ter
     counts = contingency(clusters, labels, 60, 20)
     expected = reference.adjusted_mutual_info_score(labels, clusters)
     assert metrics.ami(counts) == pytest.approx(expected, abs=1e-9)
+
+
+def test_rare_overlaps_may_be_left_out_of_the_expected_information() -> None:
+    """Margins from a single row to nearly all of a million: the same as with every possible overlap."""
+    total, clusters, classes = 1_000_000, [1, 40, 999, 98_960, 900_000], [7, 3_000, 246_993, 250_000, 500_000]
+    counts = np.zeros((len(clusters) + 1, len(classes)), dtype=np.int64)
+    counts[: len(clusters), 0] = clusters  # the margins are all that counts
+    counts[-1] = -sum(clusters), *classes[1:]
+    counts[-1, 0] += classes[0]
+    assert counts.sum() == total
+    expected = 0.0
+    for a in clusters:
+        for b in classes:
+            n = np.arange(max(1, a + b - total), min(a, b) + 1)
+            information = n / total * (np.log(n) + np.log(total) - np.log(a) - np.log(b))
+            expected += float(information @ hypergeom(total, a, b).pmf(n))
+    found = expected_information.expected_mutual_information(counts)
+    assert found == pytest.approx(expected, abs=1e-12, rel=1e-9)
 
 
 def test_independent_labels_score_nothing_once_adjusted() -> None:

@@ -4,74 +4,69 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.evaluate.snapshots import NAMED, snapshots_frame
+from clusterprobe.evaluate.snapshots import read_snapshots, snapshot_knn_frame
 from clusterprobe.images.manifest import Manifest, write_manifest
 from clusterprobe.report.figures import draw_figure
 from clusterprobe.store.arrays import save_arrays
 
 
-def training(folder: Path, classes: int = 3, encoder: str = "NPID") -> dict[str, Any]:
-    """Snapshots of every other of 40 images: all mixed up at first, class by class in the end."""
-    labels, ids = np.arange(40) % classes, tuple(map(str, range(40)))
-    manifest = Manifest(ids, ids, labels, tuple(f"class {number:02}" for number in range(classes)), ids)
-    write_manifest(folder / "manifest.parquet", manifest)
-    draw, rows = np.random.default_rng(0), np.arange(0, 40, 2)
-    mixed = draw.normal(size=(20, 16))
-    apart = np.eye(16)[labels[rows]] + 0.05 * mixed
+@pytest.fixture
+def training(tmp_path: Path) -> dict[str, Any]:
+    """Snapshots of every other of 90 images: all mixed up at first, class by class in the end."""
+    labels, ids = np.arange(90) % 3, tuple(map(str, range(90)))
+    manifest = Manifest(ids, ids, labels, ("zero", "one", "two"), ids)
+    write_manifest(tmp_path / "manifest.parquet", manifest)
+    rows = np.arange(0, 90, 2)
+    mixed = np.random.default_rng(0).normal(size=(45, 16))
     found = {
-        "snapshots": np.stack([mixed, apart]).astype(np.float32),
+        "snapshots": np.stack([mixed, np.eye(16)[labels[rows]] + 0.05 * mixed]).astype(np.float32),
         "snapshot_epochs": np.array([0, 9]),
         "snapshot_rows": rows,
         "snapshot_content": manifest.content,
     }
-    save_arrays(folder / "found.npz", found)
-    files = {"found": str(folder / "found.npz"), "manifest": str(folder / "manifest.parquet")}
-    return files | {"encoder": encoder}
+    save_arrays(tmp_path / "found.npz", found)
+    files = {"found": str(tmp_path / "found.npz"), "manifest": str(tmp_path / "manifest.parquet")}
+    return files | {"dataset": "digits", "encoder": "NPID", "encoder_seed": 0}
 
 
-def _apart(points: Any) -> float:
-    """Mean distance between classes over that within them."""
-    places, names = points[["x", "y"]].to_numpy(), points["name"].to_numpy()
-    distances = np.linalg.norm(places[:, None] - places, axis=2)
-    same = names[:, None] == names
-    return float(distances[~same].mean() / distances[same & ~np.eye(len(names), dtype=bool)].mean())
+def _knn(features: np.ndarray, labels: np.ndarray) -> float:
+    """The share of images whose class has the most votes of the nearest 20 of the others, one at a time."""
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    right = 0
+    for image, label in enumerate(labels):
+        cosines = np.delete(unit @ unit[image], image)
+        others = np.delete(labels, image)
+        nearest = np.argsort(-cosines)[:20]
+        votes = [np.exp(cosines[nearest] / 0.1)[others[nearest] == name].sum() for name in range(3)]
+        right += int(np.argmax(votes) == label)
+    return right / len(labels)
 
 
-def test_maps_show_how_classes_come_apart(tmp_path: Path) -> None:
-    frame = snapshots_frame([training(tmp_path), training(tmp_path, encoder="NPID + CLD")])
-    assert frame.groupby(["encoder", "epoch"]).size().tolist() == [20] * 4
-    assert sorted(frame["name"].unique()) == ["class 00", "class 01", "class 02"]
-    own = frame[frame["encoder"] == "NPID"]
-    assert own["name"].head(3).tolist() == ["class 00", "class 02", "class 01"]
-    first, last = (_apart(own[own["epoch"] == epoch]) for epoch in (0, 9))
-    assert last > 2 > first
-    axes = np.array(draw_figure("snapshots", frame).axes).reshape(2, 2)
-    assert [axis.get_title(loc="left") for axis in axes[0]] == ["before training", "epoch 9"]
-    assert [row[0].get_ylabel() for row in axes] == ["NPID", "NPID + CLD"]
-    assert {len(line.get_xdata()) for line in axes[0, 0].lines} == {0, 6, 7}
+def test_neighbours_among_the_kept_images_vote(training: dict[str, Any]) -> None:
+    kept = read_snapshots(training)
+    frame = snapshot_knn_frame([training, training | {"encoder_seed": 1}])
+    assert frame[["encoder_seed", "epoch"]].to_numpy().tolist() == [[0, 0], [0, 9], [1, 0], [1, 9]]
+    expected = [_knn(features, kept.labels) for _, features in kept]
+    assert frame["value"].tolist() == pytest.approx(expected * 2)
+    assert expected[0] < 0.7 < expected[1] == 1
+    twice = pd.concat([frame, frame.assign(dataset="digits-lt")])
+    axis, other = draw_figure("knn-epochs", twice).axes
+    assert (axis.get_title(loc="left"), other.get_title(loc="left")) == ("digits", "digits-lt")
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "9"]
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), expected)
 
 
-def test_only_the_first_classes_have_names(tmp_path: Path) -> None:
-    frame = snapshots_frame([training(tmp_path, classes=NAMED + 3)])
-    assert set(frame["name"]) == {None, *(f"class {number:02}" for number in range(NAMED))}
-    lines = draw_figure("snapshots", frame).axes[0].lines
-    assert len({line.get_color() for line in lines}) == NAMED + 1, (
-        "and each a colour of its own, as has the rest"
-    )
-
-
-def test_other_images_are_refused(tmp_path: Path) -> None:
-    entry = training(tmp_path)
-    write_manifest(
-        tmp_path / "manifest.parquet", Manifest(("a",), ("a",), np.zeros(1, np.int64), ("c",), ("a",))
-    )
+def test_snapshots_of_other_images_are_refused(training: dict[str, Any]) -> None:
+    other = Manifest(("a",), ("a",), np.zeros(1, np.int64), ("c",), ("a",))
+    write_manifest(Path(training["manifest"]), other)
     with pytest.raises(UserError, match="no snapshots of the images"):
-        snapshots_frame([entry])
+        read_snapshots(training)
 
 
-def test_nothing_to_draw_is_an_error() -> None:
-    with pytest.raises(UserError, match="'snapshots' has nothing to draw"):
-        draw_figure("snapshots", snapshots_frame([]))
+def test_without_snapshots_there_is_no_course() -> None:
+    with pytest.raises(UserError, match="'knn-epochs' has nothing to draw"):
+        draw_figure("knn-epochs", snapshot_knn_frame([]))

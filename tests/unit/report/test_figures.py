@@ -69,6 +69,15 @@ def frame_for(
     if FIGURES[name].data == "snapshots":
         maps = [("NPID", epoch, *draw.uniform(-1, 1, 2), c) for epoch in (0, 5) for c in ("one", "two", None)]
         return pd.DataFrame(maps, columns=["encoder", "epoch", "x", "y", "name"])
+    if FIGURES[name].data == "snapshot-knn":
+        rows = [
+            (encoder, seed, epoch, draw.uniform(0.5, 1))
+            for encoder in ("NPID", "CLD")
+            for seed in (0, 1)
+            for epoch in (0, 2, 20)
+        ]
+        columns = ["encoder", "encoder_seed", "epoch", "value"]
+        return pd.DataFrame(rows, columns=columns).assign(dataset="digits")
     if FIGURES[name].data == "examples":
         images = [draw.integers(0, 256, (8, 8)).astype(np.uint8) for _ in range(6)]
         places = {"cluster": [7, 7, 7, 2, 2, 2], "rank": [0, 1, 2] * 2, "entropy": [0.1] * 3 + [np.nan] * 3}
