@@ -33,7 +33,7 @@ def measure(size: Size) -> Outcome:
         {
             "ours to the final inertia of MiniBatchKMeans, seconds": ours,
             f"MiniBatchKMeans, {epochs} epochs, seconds": theirs,
-            "full passes until then": passes,
+            "passes over all rows until then": passes,
             "its final inertia per row": wanted / len(given.train),
         },
     )

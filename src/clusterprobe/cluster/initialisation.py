@@ -7,7 +7,7 @@ import numpy as np
 from clusterprobe.cluster.lloyd import step
 from clusterprobe.cluster.near_passes import WORTH_IT, near_passes
 from clusterprobe.cluster.nearest import Centres, Float64, Int32
-from clusterprobe.cluster.partition import Partition, Report, silent
+from clusterprobe.cluster.partition import Partition, Report, Watch, silent, unwatched
 from clusterprobe.cluster.plus_plus import TABLE_ROWS, plus_plus
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
@@ -25,12 +25,19 @@ _ROUNDS = 5
 _CANDIDATES_PER_CLUSTER = 4
 
 
-def seed_centres(points: Points, k: int, generator: np.random.Generator, report: Report = silent) -> Float32:
+def seed_centres(
+    points: Points,
+    k: int,
+    generator: np.random.Generator,
+    report: Report = silent,
+    watch: Watch = unwatched,
+) -> Float32:
     """Return first centres [K, D], found on a random sample of the points.
 
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
     and on larger samples follow, as a pass over few points costs little and improves much. With many clusters
-    passes over all points come last that cost little too, as they look at near centres only.
+    passes over all points come last that cost little too, as they look at near centres only; `watch` sees the
+    centres after each of these.
     """
     sizes = sample_sizes(points.count, k)
     if not sizes:
@@ -42,7 +49,7 @@ def seed_centres(points: Points, k: int, generator: np.random.Generator, report:
         centres = _improved(sample, centres)
         report(0, f"first centres, on {size} rows")
     assert centres is not None, "there is a first sample"
-    return near_passes(points, centres, _NEAR_PASSES, report) if k >= WORTH_IT else centres
+    return near_passes(points, centres, _NEAR_PASSES, report, watch) if k >= WORTH_IT else centres
 
 
 def _improved(sample: Points, centres: Float32) -> Float32:

@@ -13,7 +13,15 @@ import numpy as np
 
 from clusterprobe.cluster.lloyd import step
 from clusterprobe.cluster.nearest import Centres, Int32, Int64
-from clusterprobe.cluster.partition import Move, Partition, Report, refill_empty, silent
+from clusterprobe.cluster.partition import (
+    Move,
+    Partition,
+    Report,
+    Watch,
+    refill_empty,
+    silent,
+    unwatched,
+)
 from clusterprobe.cluster.plus_plus import plus_plus
 from clusterprobe.cluster.points import Points
 from clusterprobe.features.scaling import unit_length
@@ -28,19 +36,23 @@ _SETTLED = 0.05  # share of points that change their cluster below which bounds 
 _STRIDE = np.float32(1.5)
 
 
-def near_passes(points: Points, centres: Float32, most: int, report: Report = silent) -> Float32:
+def near_passes(
+    points: Points, centres: Float32, most: int, report: Report = silent, watch: Watch = unwatched
+) -> Float32:
     """Improve centres [K, D] in an exact pass and at most so many near ones, until few points change cluster.
 
     Centres go half as far again as to their means, which saves passes. Where they end is no fixed point of
-    Lloyd's algorithm, but a good start for it.
+    Lloyd's algorithm, but a good start for it. `watch` sees the means after every pass.
     """
     partition = Partition.none(points.count, centres.shape)
     means = step(points, centres, partition, report=report).updated
-    for _ in range(most):
+    watch(1, means)
+    for number in range(2, most + 2):
         centres = _onward(centres, means, partition, points.spherical)
         changed = _assign_near(points, centres, partition) / points.count
         refill_empty(points, centres, partition)
         means = partition.means(centres, points.spherical)
+        watch(number, means)
         report(0, f"near centres only, {100 * changed:.2g} % of rows changed cluster")
         if changed < _SETTLED:
             break
