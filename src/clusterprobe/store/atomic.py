@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -19,20 +20,16 @@ from clusterprobe.store.disk import advice
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
 
-    What a killed writer of the same path has left is removed, too. Raises UserError when the disk is full,
-    read-only or over quota: nothing half-written stays.
+    What a killed writer of the same path has left is removed, too; of two that live the last one wins. Raises
+    UserError when the disk is full, read-only or over quota: nothing half-written stays.
     """
     path = Path(path)
     temporary: Path | None = None
+    handle: int | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{escape(path.name)}.*.partial{escape(path.suffix)}"):
-            left.unlink(missing_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=f".partial{path.suffix}"
-        )
-        os.close(handle)
-        temporary = Path(name)
+        _remove_left(path)
+        handle, temporary = _create_beside(path)
         temporary.chmod(0o666 & ~_umask())
         yield temporary
         _flush(temporary)
@@ -45,6 +42,33 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _create_beside(path: Path) -> tuple[int, Path]:
+    """Make a temporary file and hold its lock, by which others see that its writer lives."""
+    while True:
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=f".partial{path.suffix}"
+        )
+        with suppress(OSError):  # where the file system has no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if Path(name).exists():
+            return handle, Path(name)
+        os.close(handle)  # it was taken for one that is left, before it was locked
+
+
+def _remove_left(path: Path) -> None:
+    """Remove temporary files whose lock nobody holds."""
+    for left in path.parent.glob(f".{escape(path.name)}.*.partial{escape(path.suffix)}"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

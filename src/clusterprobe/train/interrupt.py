@@ -10,7 +10,7 @@ from typing import Any
 
 TIME_LIMIT_EXIT_CODE = 75
 KEYBOARD_EXIT_CODE = 130
-_LARGEST_RESERVE_SECONDS = 30.0
+_RESERVE, _LARGEST_RESERVE_SECONDS = 0.25, 30.0  # a share of what is left, and what is always enough
 
 
 class TrainingInterrupted(Exception):
@@ -32,7 +32,8 @@ class StopWatch:
     """While entered: remembers SIGTERM and SIGINT, and knows when `deadline_seconds` from its creation are
     nearly over.
 
-    "Nearly" leaves room for two of the longest steps so far and for saving. A second Ctrl-C stops at once.
+    "Nearly" leaves room for two of the longest steps so far, for saving, and for the job to end. A second
+    Ctrl-C stops at once.
     Outside the main thread, where signals cannot be handled, only the deadline counts.
     """
 
@@ -66,7 +67,7 @@ class StopWatch:
     def _out_of_time(self, now: float) -> bool:
         if self._deadline is None:
             return False
-        reserve = min(_LARGEST_RESERVE_SECONDS, 0.1 * self._deadline) + 2 * self._longest_step
+        reserve = min(_LARGEST_RESERVE_SECONDS, _RESERVE * self._deadline) + 2 * self._longest_step
         return now - self._start + reserve >= self._deadline
 
     def _remember(self, number: int, frame: FrameType | None) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.store.atomic import atomic_path, read_json, write_json
+from clusterprobe.store.atomic import atomic_path, read_json, write_bytes, write_json
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -48,6 +49,31 @@ def test_the_next_writer_removes_what_a_killed_one_has_left(tmp_path: Path) -> N
     write_json(tmp_path / "x[1].json", {})
     assert not left.exists()
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "x[1].json"])
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Runs that share a finished fit may finish it at the same time."""
+    target = tmp_path / "x.json"
+    with atomic_path(target) as slow:
+        slow.write_text("slow")
+        with atomic_path(target) as fast:
+            fast.write_text("fast")
+        assert target.read_text() == "fast"
+    assert target.read_text() == "slow"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_many_writers_at_once_leave_a_whole_file(tmp_path: Path) -> None:
+    payloads = [bytes([number]) * 1000 for number in range(8)]
+
+    def write(payload: bytes) -> None:
+        for _ in range(30):
+            write_bytes(tmp_path / "x", payload)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, payloads))
+    assert (tmp_path / "x").read_bytes() in payloads
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
 
 
 def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path: Path) -> None:
