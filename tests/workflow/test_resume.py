@@ -132,7 +132,13 @@ def test_state_of_other_code_is_not_taken_up(copied: Project, finished: Project)
     assert copied.hashes() == finished.hashes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+    ],
+)
 def test_training_asked_to_stop_saves_its_state_and_unlocks(copied: Project, number: int) -> None:
     """As a terminal or a batch system asks: the whole process group at once."""
     encoder = one_training(copied)

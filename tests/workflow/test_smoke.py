@@ -64,7 +64,7 @@ def smoke(tmp_path: Path) -> Project:
 def test_parquet_and_checkpoint_through_to_the_tables(smoke: Project) -> None:
     state = write_checkpoint(smoke.folder / "data/cifar10-moco.pth")
     where = {"CLUSTERPROBE_CIFAR10": str(smoke.folder.parent / "cifar10")}
-    smoke.run("--configfile", CONFIG, **where)
+    smoke.run("--configfile", CONFIG, warm=True, **where)
 
     folder = smoke.folder / "reports/cifar10-smoke"
     results = pd.read_parquet(folder / "results.parquet")
