@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,26 +96,6 @@ def damage(shard: Path, row: int) -> None:
     write_json(record_path(shard), read_json(record_path(shard)) | {"sha256": sha256_file(shard)})
 
 
-def workers(folder: Path) -> list[int]:
-    """Return the processes that torchrun started with TMPDIR in this folder, where their order lies."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"-m\0clusterprobe.runs.processes" in command and str(folder).encode() in command:
-            found.append(int(process.name))
-    return found
-
-
-def wait_for(there: Any, seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
-
-
 def check_alike(alone: Path, together: Path) -> None:
     """Labels are equal but for near-ties, inertias to 1e-5."""
     one, two = (dict(np.load(paths(folder)[0])) for folder in (alone, together))
@@ -171,7 +151,9 @@ def test_a_process_that_fails_ends_all_with_one_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_that_is_stopped_leaves_finished_seeds_and_no_process(tmp_path: Path) -> None:
+def test_a_job_that_is_stopped_leaves_finished_seeds_and_no_process(
+    tmp_path: Path, workers: Callable[[], list[int]], wait_for: Callable[..., None]
+) -> None:
     seeds = list(range(10_000))
     cell = elsewhere(make_cell(tmp_path), tmp_path / "long", seeds=seeds)
     order = json.dumps([cell, *map(str, paths(tmp_path))])
@@ -181,10 +163,10 @@ def test_a_job_that_is_stopped_leaves_finished_seeds_and_no_process(tmp_path: Pa
             [sys.executable, "-c", ALONE, order], stdout=said, stderr=said, env=environment
         )
     wait_for((tmp_path / "long" / "seed-0.state").exists)
-    assert len(workers(tmp_path)) == 2
+    assert len(workers()) == 2
     process.terminate()
     assert process.wait(60) == 75
-    wait_for(lambda: not workers(tmp_path), 10)
+    wait_for(lambda: not workers(), 10)
     assert not any(path.exists() for path in paths(tmp_path))
     assert not list(tmp_path.glob("clusterprobe-*")), "the order is removed"
 

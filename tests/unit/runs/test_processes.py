@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -74,26 +73,6 @@ def places(folder: Path, name: str) -> dict[str, str]:
     return {"folder": str(folder / name), "state": str(folder / f"{name}.state")}
 
 
-def workers(folder: Path) -> list[int]:
-    """Return the processes that torchrun started with TMPDIR in this folder, where their order lies."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"-m\0clusterprobe.runs.processes" in command and str(folder).encode() in command:
-            found.append(int(process.name))
-    return found
-
-
-def wait_for(there: Any, seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 def test_two_processes_stop_in_time_go_on_and_find_what_one_finds(job, tmp_path):
     alone, together = places(tmp_path, "alone"), places(tmp_path, "together")
@@ -123,7 +102,7 @@ def test_a_disk_that_takes_no_more_is_a_mistake_and_a_missing_file_is_not() -> N
 
 
 @pytest.mark.slow
-def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_path):
+def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_path, workers, wait_for):
     definition = job["definition"] | {"epochs": 10**6}
     order = json.dumps(job | {"definition": definition} | places(tmp_path, "long"))
 
@@ -136,16 +115,16 @@ def test_processes_save_when_told_to_stop_and_die_with_their_launcher(job, tmp_p
                 env=os.environ | {"TMPDIR": str(tmp_path)},
             )
         wait_for(lambda: b"train:" in (tmp_path / "said.txt").read_bytes())
-        assert len(workers(tmp_path)) == 2
+        assert len(workers()) == 2
         return process
 
     process = start()
     process.terminate()
     assert process.wait(60) == 75
     assert (tmp_path / "long.state").exists()
-    wait_for(lambda: not workers(tmp_path))
+    wait_for(lambda: not workers())
 
     process = start()
     process.send_signal(signal.SIGKILL)
     process.wait(60)
-    wait_for(lambda: not workers(tmp_path), 10)
+    wait_for(lambda: not workers(), 10)
