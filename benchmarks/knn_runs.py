@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.harness import Size
 from benchmarks.synthetic import Features
+from clusterprobe.cluster.screen import Screen
 from clusterprobe.cluster.similarity import Int64, most_similar
 from clusterprobe.features.scaling import unit_length
 from clusterprobe.store.rows import Float32
@@ -23,7 +24,7 @@ def prepared(size: Size) -> tuple[Float32, Int64]:
     return unit_length(values), chosen
 
 
-def exact(unit: Float32, queries: Int64, k: int) -> Int64:
+def exact(unit: Float32, queries: Int64, k: int, screen: Screen | None = None) -> Int64:
     """Search all rows, in a few groups of queries."""
     parts = np.array_split(queries, _GROUPS)
-    return np.concatenate(list(in_order(lambda part: most_similar(unit, part, k), parts)))
+    return np.concatenate(list(in_order(lambda part: most_similar(unit, part, k, screen), parts)))

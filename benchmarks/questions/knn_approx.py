@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import faiss
 import numpy as np
 
@@ -9,7 +11,7 @@ from benchmarks.harness import THREADS, Outcome, Question, Size, in_turns, timed
 from benchmarks.knn_runs import exact, prepared
 from clusterprobe.cluster.approximate_neighbours import far_enough, overlap, search_cells, share_searched
 from clusterprobe.cluster.cells import Cells
-from clusterprobe.store.threads import in_order
+from clusterprobe.cluster.neighbours import search_all
 
 QUESTION = Question(
     "knn-approx",
@@ -19,7 +21,7 @@ QUESTION = Question(
     quick="nearly all nearest neighbours (recall@20 of 0.99), 2,000 queries in 40,000 x 512",
 )
 _K = 20
-_GROUPS = 4  # of at most 4096 queries, as in mining
+_GROUPS = 2  # of at most 8192 queries, as in mining
 _ONE_IN = 5  # queries that are searched exactly: their cost is the same for each
 
 
@@ -32,13 +34,15 @@ def measure(size: Size) -> Outcome:
     build, cells = timed(lambda: Cells(unit))
     tuning, (reach, _) = timed(lambda: far_enough(unit, cells, _K))
 
-    def search() -> object:
-        parts = np.array_split(queries, _GROUPS)
-        return np.concatenate(list(in_order(lambda part: search_cells(unit, cells, part, _K, reach), parts)))
-
-    ours, theirs, found, _ = in_turns(search, lambda: index.search(unit[some], _K + 1), 3)
+    order = cells.together(queries)
+    search = partial(search_cells, unit, cells, k=_K, reach=reach)
+    ours, theirs, found, _ = in_turns(
+        lambda: search_all(search, order, _K, len(queries) // _GROUPS),
+        lambda: index.search(unit[some], _K + 1),
+        3,
+    )
     theirs *= len(queries) / len(some)
-    recall = overlap(exact(unit, some, _K), np.asarray(found)[::_ONE_IN])
+    recall = overlap(exact(unit, order[::_ONE_IN], _K), found[::_ONE_IN].astype(np.int64))
     share = len(queries) / len(unit)
     compared = share_searched(cells, some, _K, reach)
     return Outcome(

@@ -6,6 +6,7 @@ import faiss
 
 from benchmarks.harness import THREADS, Outcome, Question, Size, in_turns
 from benchmarks.knn_runs import exact, prepared
+from clusterprobe.cluster.screen import worthwhile_screen
 
 QUESTION = Question(
     "knn-exact",
@@ -23,7 +24,9 @@ def measure(size: Size) -> Outcome:
     index = faiss.IndexFlatIP(unit.shape[1])
     index.add(unit)
     ours, theirs, found, peer = in_turns(
-        lambda: exact(unit, queries, _K), lambda: index.search(unit[queries], _K + 1)[1], 3
+        lambda: exact(unit, queries, _K, worthwhile_screen(unit, _K)),
+        lambda: index.search(unit[queries], _K + 1)[1],
+        3,
     )
     own = peer != queries[:, None]
     own[own.all(axis=1), -1] = False  # a row with many duplicates may not be among its own neighbours

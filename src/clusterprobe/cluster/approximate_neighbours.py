@@ -12,10 +12,12 @@ from clusterprobe.cluster.similarity import Int64, best_scores, first_of_each, m
 from clusterprobe.store.rows import Float32, Rows
 from clusterprobe.store.threads import in_order
 
-_QUERIES_OF_CELLS = 4096
+QUERIES = 8192
+"""Searched at a time."""
+
 _CHECKED = 1000
 _LEAST_RECALL = 0.992  # of a sample: 0.99 of all, and some room for chance
-_SHARES = (0.993, 0.995, 0.997, 0.999, 1.0)
+_SHARES = (0.993, 0.994, 0.995, 0.997, 0.999, 1.0)
 _CANDIDATES = 3  # times the neighbours that are asked for
 
 
@@ -30,7 +32,10 @@ def mine_approximate_neighbours(rows: Rows, k: int) -> tuple[Int32, float]:
     cells = Cells(unit)
     reach, recall = far_enough(unit, cells, k)
     search = partial(search_cells, unit, cells, k=k, reach=reach)
-    return search_all(search, len(unit), k, _QUERIES_OF_CELLS), recall
+    queries = cells.together(np.arange(len(unit)))
+    found = np.empty((len(unit), k), dtype=np.int32)
+    found[queries] = search_all(search, queries, k, QUERIES)
+    return found, recall
 
 
 def far_enough(unit: Float32, cells: Cells, k: int) -> tuple[float, float]:
@@ -39,7 +44,7 @@ def far_enough(unit: Float32, cells: Cells, k: int) -> tuple[float, float]:
     That which reaches the cells of so many of them, or of all if not enough of these are found.
     """
     checked = np.sort(np.random.default_rng(0).choice(len(unit), min(_CHECKED, len(unit)), replace=False))
-    parts = groups(checked, 128)
+    parts = groups(checked, 512)
     exact = list(in_order(partial(most_similar, unit, k=k), parts))
     missing = [cells.reaches(part, best, _CANDIDATES * k) for part, best in zip(parts, exact, strict=True)]
     for share in _SHARES:

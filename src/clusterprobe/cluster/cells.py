@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import eigh
 
 from clusterprobe.cluster.kmeans import fit_kmeans
 from clusterprobe.cluster.nearest import Centres, Int64
-from clusterprobe.cluster.similarity import Pairs, above, reached_by
+from clusterprobe.cluster.screen import leading_axes
+from clusterprobe.cluster.similarity import Pairs, above, largest, reached_by
 from clusterprobe.store.rows import ArrayRows, Float32
 from clusterprobe.store.threads import in_order
 
@@ -20,7 +20,7 @@ _ROWS_PER_CELL = 128
 _SAMPLED_PER_CELL = 8
 _LARGEST_CELL = 256
 _FIRST_CELLS = 8
-_PASSES = 6
+_PASSES = 3
 _BLOCK = 8192
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
 _TINY = 1e-6
@@ -40,7 +40,7 @@ class Cells:
     def __init__(self, rows: Float32) -> None:
         generator = np.random.default_rng(0)
         sample = np.sort(generator.choice(len(rows), min(len(rows), _SAMPLE), replace=False))
-        axes = _leading_axes(rows[sample])
+        axes = leading_axes(rows[sample], _DIMS)
         blocks = np.array_split(rows, len(rows) // _BLOCK + 1)
         values = np.concatenate(list(in_order(lambda block: block @ axes, blocks)))
         k = max(min(len(rows) // _ROWS_PER_CELL, len(sample) // _SAMPLED_PER_CELL), 1)
@@ -61,6 +61,10 @@ class Cells:
     def count(self) -> int:
         """The number of cells."""
         return len(self._starts) - 1
+
+    def together(self, queries: Int64) -> Int64:
+        """Return the rows `queries` [n] in an order in which those of a cell follow each other."""
+        return queries[np.argsort(self._place[queries])]
 
     def candidates(self, queries: Int64, reach: float, wanted: int) -> Pairs:
         """Return for each of the rows `queries` [n] the nearest rows, at least `wanted`, of the near cells.
@@ -110,9 +114,7 @@ class Cells:
 
     def _nearest(self, vectors: Float32) -> Int64:
         """Return the cells [n, 8] whose centres score best, in any order."""
-        last = max(self.count - _FIRST_CELLS, 0)
-        parts = [np.argpartition(table, last, axis=1)[:, last:] for _, table in self._tables(vectors)]
-        return np.concatenate(parts)
+        return np.concatenate([largest(table, _FIRST_CELLS) for _, table in self._tables(vectors)])
 
     def _near(self, vectors: Float32, reach: float, needed: Float32) -> Iterator[tuple[int, Int64, Int64]]:
         """Yield each cell that some queries reach, with these; the nearest cell of each is among them."""
@@ -134,17 +136,6 @@ class Cells:
             yield slice(first, first + len(part)), part @ self._centres.T
 
 
-def _leading_axes(rows: Float32) -> Float32:
-    """Return the orthonormal axes [D, 128] along which the rows [n, D] have the largest sums of squares."""
-    parts = np.array_split(rows, len(rows) // _BLOCK + 1)
-    width = rows.shape[1]
-    moments = np.zeros((width, width))
-    for products in in_order(lambda part: part.T @ part, parts):
-        moments += products
-    axes = eigh(moments, subset_by_index=(max(width - _DIMS, 0), width - 1))[1]
-    return np.ascontiguousarray(axes, dtype=np.float32)
-
-
 def _lengths(vectors: Float32) -> Float32:
     """Return the length [n] of each vector [n, D], a little more than nothing for zeros."""
     lengths: Float32 = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
@@ -153,7 +144,9 @@ def _lengths(vectors: Float32) -> Float32:
 
 def _by_cell(query: Int64, cells: Int64, rank: Int64) -> Iterator[tuple[int, Int64, Int64]]:
     """Yield each cell with its queries and their ranks, of pairs of a query and a cell."""
-    order = np.argsort(cells, kind="stable")
+    # numpy sorts small integers in linear time
+    keys = cells.astype(np.uint16) if cells.max(initial=0) < 2**16 else cells
+    order = np.argsort(keys, kind="stable")
     cells, query, rank = cells[order], query[order], rank[order]
     edges = np.flatnonzero(np.diff(cells, prepend=-1, append=-1))
     for first, last in pairwise(edges.tolist()):

@@ -9,7 +9,8 @@ from clusterprobe.cluster.near_passes import WORTH_IT, near_passes
 from clusterprobe.cluster.nearest import Centres, Float64, Int32
 from clusterprobe.cluster.partition import Partition, Report, Watch, silent, unwatched
 from clusterprobe.cluster.plus_plus import TABLE_ROWS, plus_plus
-from clusterprobe.cluster.points import Points
+from clusterprobe.cluster.points import Leading, Points
+from clusterprobe.features.scaling import unit_length
 from clusterprobe.store.rows import Float32
 
 _ROWS_PER_CLUSTER = 50
@@ -36,12 +37,40 @@ def seed_centres(
 
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
     and on larger samples follow, as a pass over few points costs little and improves much. With many clusters
-    passes over all points come last that cost little too, as they look at near centres only; `watch` sees the
-    centres after each of these.
+    passes over all points come last that cost little too, as they look at near centres only, and as all but
+    the last of them go along the leading axes of the points; `watch` sees the centres of the last ones.
     """
     sizes = sample_sizes(points.count, k)
     if not sizes:
         return _spread_out(points, k, generator)
+    if k < WORTH_IT:
+        return _grown(points, k, sizes, generator, report)
+    leading = points.leading
+    if leading is None:
+        centres = _grown(points, k, sizes, generator, report)
+        partition = _exact(points, centres, report)
+    else:
+        labels, centres = _along_leading_axes(leading, k, sizes, generator, report)
+        partition = Partition.of(points, labels, k)
+        centres = partition.means(unit_length(centres) if points.spherical else centres, points.spherical)
+        report(points.count, "means of clusters along the leading axes")
+    return near_passes(points, centres, partition, _NEAR_PASSES, report, watch)
+
+
+def _along_leading_axes(
+    leading: Leading, k: int, sizes: list[int], generator: np.random.Generator, report: Report
+) -> tuple[Int32, Float32]:
+    """Return the clusters [N] that passes along leading axes alone end with, and their centres [K, D]."""
+    centres = _grown(leading.points, k, sizes, generator, report)
+    partition = _exact(leading.points, centres)
+    centres = near_passes(leading.points, centres, partition, _NEAR_PASSES, report)
+    return partition.labels, centres @ leading.axes.T
+
+
+def _grown(
+    points: Points, k: int, sizes: list[int], generator: np.random.Generator, report: Report
+) -> Float32:
+    """Return centres [K, D] found on samples of some sizes, one after the other."""
     centres: Float32 | None = None
     for size in sizes:
         sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
@@ -49,17 +78,24 @@ def seed_centres(
         centres = _improved(sample, centres)
         report(0, f"first centres, on {size} rows")
     assert centres is not None, "there is a first sample"
-    return near_passes(points, centres, _NEAR_PASSES, report, watch) if k >= WORTH_IT else centres
+    return centres
 
 
 def _improved(sample: Points, centres: Float32) -> Float32:
     """Return centres [K, D] after a few passes over a sample."""
     if len(centres) >= WORTH_IT:
-        return near_passes(sample, centres, PASSES_PER_SAMPLE - 1)
+        return near_passes(sample, centres, _exact(sample, centres), PASSES_PER_SAMPLE - 1)
     partition = Partition.none(sample.count, centres.shape)
     for _ in range(PASSES_PER_SAMPLE):
         centres = step(sample, centres, partition).updated
     return centres
+
+
+def _exact(points: Points, centres: Float32, report: Report = silent) -> Partition:
+    """Return the partition of the points in which each is in the cluster of the nearest of all centres."""
+    partition = Partition.none(points.count, centres.shape)
+    step(points, centres, partition, report=report)
+    return partition
 
 
 def sample_sizes(count: int, k: int) -> list[int]:

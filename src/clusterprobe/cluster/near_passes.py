@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from clusterprobe.cluster.lloyd import step
 from clusterprobe.cluster.nearest import Centres, Int32, Int64
 from clusterprobe.cluster.partition import (
     Move,
@@ -32,20 +31,25 @@ WORTH_IT = 500
 
 _PER_GROUP = 16
 _NEAR = 32
-_SETTLED = 0.05  # share of points that change their cluster below which bounds do as well, and are exact
+_SETTLED = 0.03  # share of points that change their cluster below which bounds do as well, and are exact
 _STRIDE = np.float32(1.5)
 
 
 def near_passes(
-    points: Points, centres: Float32, most: int, report: Report = silent, watch: Watch = unwatched
+    points: Points,
+    centres: Float32,
+    partition: Partition,
+    most: int,
+    report: Report = silent,
+    watch: Watch = unwatched,
 ) -> Float32:
-    """Improve centres [K, D] in an exact pass and at most so many near ones, until few points change cluster.
+    """Improve the clusters of centres [K, D], in at most so many passes, and return their means [K, D].
 
-    Centres go half as far again as to their means, which saves passes. Where they end is no fixed point of
-    Lloyd's algorithm, but a good start for it. `watch` sees the means after every pass.
+    Ends when few points change their cluster. Centres go half as far again as to their means, which saves
+    passes. Where they end is no fixed point of Lloyd's algorithm, but a good start for it. `watch` sees the
+    means before the first pass and after every one.
     """
-    partition = Partition.none(points.count, centres.shape)
-    means = step(points, centres, partition, report=report).updated
+    means = partition.means(centres, points.spherical)
     watch(1, means)
     for number in range(2, most + 2):
         centres = _onward(centres, means, partition, points.spherical)

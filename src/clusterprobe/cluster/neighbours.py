@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from clusterprobe.cluster.screen import worthwhile_screen
 from clusterprobe.cluster.similarity import Int64, most_similar
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
@@ -24,18 +26,20 @@ def mine_neighbours(rows: Rows, k: int) -> Int32:
 
     A row is never its own neighbour, even if it has duplicates; equal similarities are ordered by index.
     Exact: inner products of rows scaled to unit length (SCAN, arXiv 2005.12320, section 2.2). Holds the N x D
-    matrix in memory as float32. Raises UserError unless 1 <= k < N.
+    matrix in memory as float32, and up to half as much again. Raises UserError unless 1 <= k < N.
     """
     unit = unit_matrix(rows, k)
-    return search_all(lambda queries: most_similar(unit, queries, k), len(unit), k, _QUERIES)
+    screen = worthwhile_screen(unit, k)
+    search = partial(most_similar, unit, k=k, screen=screen)
+    return search_all(search, np.arange(len(unit)), k, _QUERIES)
 
 
-def search_all(search: Callable[[Int64], Int64], count: int, k: int, size: int) -> Int32:
-    """Search the neighbours [N, k] of all rows, some queries at a time."""
-    found = np.empty((count, k), dtype=np.int32)
+def search_all(search: Callable[[Int64], Int64], queries: Int64, k: int, size: int) -> Int32:
+    """Search the neighbours [n, k] of the rows `queries` [n], at most `size` of them at a time."""
+    found = np.empty((len(queries), k), dtype=np.int32)
     first = 0
-    with Progress("nearest neighbours", count, "rows") as progress:
-        for part in in_order(search, groups(np.arange(count), size)):
+    with Progress("nearest neighbours", len(queries), "rows") as progress:
+        for part in in_order(search, groups(queries, size)):
             found[first : first + len(part)] = part
             first += len(part)
             progress.update(len(part))

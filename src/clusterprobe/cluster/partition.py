@@ -46,6 +46,21 @@ class Partition:
         """Return N points that are in none of K clusters [K, D] yet."""
         return cls(np.full(count, -1, dtype=np.int32), np.zeros(shape), np.zeros(shape[0]))
 
+    @classmethod
+    def of(cls, points: Points, labels: Int32, k: int) -> Partition:
+        """Return the partition of points [N, D] whose clusters [N] are known."""
+        partition = cls.none(points.count, (k, points.width))
+
+        def move(where: slice, block: Float32) -> tuple[slice, Move, float]:
+            return where, Move.between(block, partition.labels[where], labels[where]), _squares(block)
+
+        squares = 0.0
+        for where, found, here in points.map(move):
+            partition.apply(where, found)
+            squares += here
+        partition.squares = squares
+        return partition
+
     def inertia(self, centres: Float32) -> float:
         """Return the sum of squared distances: sum |x|^2 - 2 sum_k s_k.c_k + sum_k n_k |c_k|^2."""
         assert self.squares is not None, "no pass has been made yet"

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from clusterprobe.cluster.nearest import Float64, Int64, block_rows
+from clusterprobe.cluster.screen import leading_axes
 from clusterprobe.features.scaling import require_finite, unit_length
 from clusterprobe.store.rows import ArrayRows, Float32, Part, Rows
 from clusterprobe.store.threads import in_order
 
 R = TypeVar("R")
+
+_LEADING_SHARE = (
+    0.9  # of the variance: with less, passes along the leading axes end too far from a good start
+)
+_SAMPLED_FOR_AXES = 20_000
+_ALIGNED = 16  # numbers of axes are multiples of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,34 @@ class Points:
     def width(self) -> int:
         return self.rows.shape[1]
 
+    @cached_property
+    def leading(self) -> Leading | None:
+        """The points along the axes that keep 90 % of their variance, if these are at most half of all."""
+        chosen = np.random.default_rng(0).choice(
+            self.count, min(self.count, _SAMPLED_FOR_AXES), replace=False
+        )
+        sample = self.take(np.sort(chosen))
+        axes = leading_axes(sample, self.width // 2)
+        kept = np.cumsum(np.square(sample @ axes).sum(axis=0, dtype=np.float64))
+        enough = int(np.searchsorted(kept, _LEADING_SHARE * np.square(sample).sum(dtype=np.float64))) + 1
+        number = -(-enough // _ALIGNED) * _ALIGNED
+        if number > axes.shape[1]:
+            return None
+        axes = np.ascontiguousarray(axes[:, :number])
+        rows: Rows = _Along(self, axes)
+        held = _fits(rows.shape, self.memory_bytes - (4 * self.count * self.width if self.held else 0))
+        if held:
+            values = np.empty(rows.shape, np.float32)
+
+            def keep(part: Part) -> None:
+                values[part.where] = part.read()
+
+            for _ in in_order(keep, rows.parts(block_rows(number))):
+                pass
+            rows = ArrayRows(values, rows.space, rows.content)
+        origin, variance = np.zeros(number, np.float32), self.variance * self.width / number
+        return Leading(Points(rows, False, self.memory_bytes, origin, variance, held), axes)
+
     def map(self, work: Callable[[slice, Float32], R]) -> Iterator[R]:
         """Yield work(where, block) for all points in blocks, in order; several threads work at once."""
         return in_order(
@@ -100,6 +135,47 @@ class Points:
         if self.held:
             return block
         return unit_length(block) if self.spherical else block - self.offset
+
+
+class Leading(NamedTuple):
+    """Points [N, m] along some orthonormal axes [D, m] of others."""
+
+    points: Points
+    axes: Float32
+
+
+@dataclass(frozen=True)
+class _Along:
+    """Points [N, D] along orthonormal axes [D, m], as rows that are made whenever they are asked for."""
+
+    points: Points
+    axes: Float32
+
+    @property
+    def space(self) -> str:
+        return self.points.space
+
+    @property
+    def content(self) -> str:
+        return self.points.rows.content
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.points.count, self.axes.shape[1]
+
+    def parts(self, rows: int = 8192) -> Iterator[Part]:
+        for part in self.points.rows.parts(rows):
+            yield Part(part.where, partial(self._read, part))
+
+    def blocks(self, rows: int = 8192) -> Iterator[Float32]:
+        for part in self.parts(rows):
+            yield part.read()
+
+    def take(self, indices: Int64) -> Float32:
+        return self.points.take(indices) @ self.axes
+
+    def _read(self, part: Part) -> Float32:
+        return self.points._points(part.read()) @ self.axes
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from clusterprobe.cluster.screen import Screen
 from clusterprobe.store.rows import Float32
 
 Int64 = npt.NDArray[np.int64]
@@ -46,14 +48,20 @@ class Pairs(NamedTuple):
         return self.at(np.argsort((self.query << 33) - rising))
 
 
-def most_similar(unit: Float32, queries: Int64, k: int) -> Int64:
+def most_similar(unit: Float32, queries: Int64, k: int, screen: Screen | None = None) -> Int64:
     """Return the k other rows [n, k] with the largest inner product with each of the rows `queries` [n].
 
-    `unit` [N, D] holds rows of unit length, k < N. Largest first, equal ones by index.
+    `unit` [N, D] holds rows of unit length, k < N. Largest first, equal ones by index. A screen of these rows
+    changes nothing but what it takes: only pairs whose bounds are large enough are multiplied.
     """
-    pairs = _candidates(unit, unit[queries], k + 1)
-    if len(pairs.query) > _PAIRS and len(queries) > 1:
-        return np.concatenate([most_similar(unit, half, k) for half in np.array_split(queries, 2)])
+    if screen is None:
+        pairs = _candidates(unit, unit[queries], _Best(len(queries), k + 1, lambda pairs: pairs))
+    else:
+        exactly = partial(scored, unit, queries)
+        pairs = _candidates(screen.table, screen.table[queries], _Best(len(queries), k + 1, exactly))
+    if pairs is None:
+        halves = np.array_split(queries, 2)
+        return np.concatenate([most_similar(unit, half, k, screen) for half in halves])
     return ranked(unit, queries, pairs, k)
 
 
@@ -84,8 +92,13 @@ def best_scores(pairs: Pairs, queries: int, wanted: int) -> tuple[Pairs, Float32
 
 def first_of_each(pairs: Pairs, count: int) -> Pairs:
     """Return the first pairs of each query, of pairs in the order of their queries."""
-    place = np.arange(len(pairs.query)) - np.searchsorted(pairs.query, pairs.query)
-    return pairs.at(place < count)
+    return pairs.at(place_in_query(pairs) < count)
+
+
+def place_in_query(pairs: Pairs) -> Int64:
+    """Return which pair of its query each is, from 0 on, of pairs in the order of their queries."""
+    place: Int64 = np.arange(len(pairs.query)) - np.searchsorted(pairs.query, pairs.query)
+    return place
 
 
 def reached_by(scores: Float32, wanted: int) -> Float32:
@@ -100,6 +113,29 @@ def reached_by(scores: Float32, wanted: int) -> Float32:
     last = maxima.shape[1] - wanted
     reached: Float32 = np.partition(maxima, last, axis=1)[:, last]
     return reached
+
+
+def largest(scores: Float32, count: int) -> Int64:
+    """Return the columns [n, min(count, m)] of the largest scores in each row of a table [n, m], unordered.
+
+    Of columns that are taken together only those with the largest maxima are looked at one by one.
+    """
+    groups = -(-scores.shape[1] // _COLUMNS_TOGETHER)
+    if groups <= count:
+        return _largest(scores, count)
+    padded = np.full((len(scores), groups * _COLUMNS_TOGETHER), -np.inf, dtype=np.float32)
+    padded[:, : scores.shape[1]] = scores
+    together = padded.reshape(len(scores), groups, _COLUMNS_TOGETHER)
+    chosen = _largest(together.max(axis=2), count)
+    few = np.take_along_axis(together, chosen[:, :, None], axis=1).reshape(len(scores), -1)
+    best = _largest(few, count)
+    group = np.take_along_axis(chosen, best // _COLUMNS_TOGETHER, axis=1)
+    return group * _COLUMNS_TOGETHER + best % _COLUMNS_TOGETHER
+
+
+def _largest(scores: Float32, count: int) -> Int64:
+    last = max(scores.shape[1] - count, 0)
+    return np.argpartition(scores, last, axis=1)[:, last:]
 
 
 def above(scores: Float32, needed: Float32, first_row: int) -> Pairs:
@@ -118,28 +154,75 @@ def scored(unit: Float32, queries: Int64, pairs: Pairs) -> Pairs:
     return Pairs(pairs.query, pairs.row, products)
 
 
-def _candidates(unit: Float32, vectors: Float32, wanted: int) -> Pairs:
-    """Return all pairs that may be among the `wanted` most similar ones of their query [n, D], wanted <= N.
+def _candidates(rows: Float32, vectors: Float32, best: _Best) -> Pairs | None:
+    """Return all pairs that may be among the best of their query [n, M] among the rows [N, M].
 
-    Stops early at more than _PAIRS of several queries.
+    None where these are more than _PAIRS of several queries.
     """
-    scores = vectors @ unit[: max(_FIRST_ROWS, wanted)].T
-    needed = reached_by(scores, wanted) - TIE
-    found = [above(scores, needed, 0)]
-    count, limit = len(found[0].query), 4 * wanted * len(vectors)
-    room = np.empty((len(vectors), min(_ROWS_AT_ONCE, len(unit))), dtype=np.float32)
-    for first in range(scores.shape[1], len(unit), _ROWS_AT_ONCE):
-        rows = unit[first : first + _ROWS_AT_ONCE]
-        table = np.matmul(vectors, rows.T, out=room if len(rows) == room.shape[1] else None)
-        found.append(above(table, needed, first))
-        count += len(found[-1].query)
-        if count > limit:
-            best, needed = best_scores(Pairs.joined(found), len(vectors), wanted)
-            found, count = [best], len(best.query)
-            limit = max(limit, 2 * count)
-        if count > _PAIRS and len(vectors) > 1:
-            break
-    return best_scores(Pairs.joined(found), len(vectors), wanted)[0]
+    best.start(vectors @ rows[: max(_FIRST_ROWS, best.wanted)].T)
+    room = np.empty((len(vectors), min(_ROWS_AT_ONCE, len(rows))), dtype=np.float32)
+    for first in range(max(_FIRST_ROWS, best.wanted), len(rows), _ROWS_AT_ONCE):
+        part = rows[first : first + _ROWS_AT_ONCE]
+        table = np.matmul(vectors, part.T, out=room if len(part) == room.shape[1] else None)
+        best.add(above(table, best.needed, first))
+        if best.count > _PAIRS and len(vectors) > 1:
+            return None
+    return best.finish()
+
+
+class _Best:
+    """Pairs that may be among the `wanted` best of their query, n queries, by bounds on their scores.
+
+    Only those with the largest bounds are scored exactly on the way; the `wanted`-th best of their scores is
+    what bounds must reach: `needed` [n].
+    """
+
+    def __init__(self, queries: int, wanted: int, exactly: Callable[[Pairs], Pairs]) -> None:
+        self.wanted = wanted
+        self.needed = np.full(queries, -np.inf, dtype=np.float32)
+        self._exactly = exactly
+        self._scored: list[Pairs] = []
+        self._open: list[Pairs] = []
+        self._limit = 4 * wanted * queries
+
+    @property
+    def count(self) -> int:
+        """The number of pairs."""
+        return sum(len(pairs.query) for pairs in self._scored + self._open)
+
+    def start(self, bounds: Float32) -> None:
+        """Take a first table of bounds [n, m], m >= wanted, of the first rows."""
+        guess = above(bounds, reached_by(bounds, self.wanted) - TIE, 0)
+        scored = self._exactly(first_of_each(guess.best_first(), self.wanted))
+        _, self.needed = best_scores(scored, len(bounds), self.wanted)
+        self.add(above(bounds, self.needed, 0))
+
+    def add(self, pairs: Pairs) -> None:
+        """Add pairs with bounds as scores; where they are many, those that cannot be the best any more go."""
+        self._open.append(pairs)
+        if self.count > self._limit:
+            self._tighten()
+            self._limit = max(self._limit, 2 * self.count)
+
+    def finish(self) -> Pairs:
+        """Return all pairs that may be among the best, with their scores."""
+        pairs = self._possible(Pairs.joined(self._open))
+        self._score(pairs.at(np.argsort(pairs.query, kind="stable")))
+        return self._scored[0]
+
+    def _tighten(self) -> None:
+        pairs = Pairs.joined(self._open).best_first()
+        first = place_in_query(pairs) < self.wanted
+        self._score(pairs.at(first))
+        self._open = [self._possible(pairs.at(~first))]
+
+    def _score(self, pairs: Pairs) -> None:
+        scored = Pairs.joined([*self._scored, self._exactly(pairs)])
+        best, self.needed = best_scores(scored, len(self.needed), self.wanted)
+        self._scored = [best]
+
+    def _possible(self, pairs: Pairs) -> Pairs:
+        return pairs.at(pairs.score >= self.needed[pairs.query])
 
 
 def _exact_inner(unit: Float32, left: Int64, right: Int64) -> Float64:

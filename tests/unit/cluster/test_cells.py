@@ -74,3 +74,10 @@ def test_a_row_of_zeros_does_no_harm(unit: Float32) -> None:
     reach, recall = far_enough(rows, Cells(rows), K)
     assert np.isfinite(reach)
     assert recall > 0.99
+
+
+def test_queries_of_a_cell_follow_each_other(cells: Cells) -> None:
+    together = cells.together(QUERIES)
+    assert np.array_equal(np.sort(together), QUERIES)
+    cell = np.searchsorted(cells._starts, cells._place[together], side="right")
+    assert (np.diff(cell) >= 0).all()

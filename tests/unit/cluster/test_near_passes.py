@@ -25,6 +25,12 @@ def first_of(given: Points, k: int) -> Float32:
     return given.take(np.arange(0, given.count, given.count // k)[:k])
 
 
+def nearest_of_all(given: Points, centres: Float32) -> Partition:
+    partition = Partition.none(given.count, centres.shape)
+    step(given, centres, partition)
+    return partition
+
+
 def inertia(given: Points, centres: Float32) -> float:
     """Of every point to the nearest of all centres, one point after the other."""
     rows = given.take(np.arange(given.count)).astype(np.float64)
@@ -38,7 +44,7 @@ def test_they_come_as_far_as_lloyd_in_as_many_passes(spherical: bool) -> None:
     partition = Partition.none(given.count, start.shape)
     for _ in range(5):
         lloyd = step(given, lloyd, partition).updated
-    found = near_passes.near_passes(given, start, 4)
+    found = near_passes.near_passes(given, start, nearest_of_all(given, start), 4)
     assert inertia(given, found) < 1.002 * inertia(given, lloyd) < 0.9 * inertia(given, start)
     if spherical:
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
@@ -47,11 +53,9 @@ def test_they_come_as_far_as_lloyd_in_as_many_passes(spherical: bool) -> None:
 def test_with_all_centres_near_a_pass_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     given = points(values())
     centres = first_of(given, 60)
-    near = Partition.none(given.count, centres.shape)
-    step(given, centres, near)
+    near = nearest_of_all(given, centres)
     moved = (centres + 0.3 * np.random.default_rng(1).normal(size=centres.shape)).astype(np.float32)
-    exact = Partition.none(given.count, centres.shape)
-    step(given, moved, exact)
+    exact = nearest_of_all(given, moved)
     monkeypatch.setattr(near_passes, "_NEAR", 60)
     before = near.labels.copy()
     assert near_passes._assign_near(given, moved, near) == (near.labels != before).sum() > 0
@@ -62,15 +66,16 @@ def test_with_all_centres_near_a_pass_is_exact(monkeypatch: pytest.MonkeyPatch) 
 def test_how_rows_are_cut_into_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given = points(values())
     start = first_of(given, 100)
-    whole = near_passes.near_passes(given, start, 3)
+    whole = near_passes.near_passes(given, start, nearest_of_all(given, start), 3)
     monkeypatch.setattr(nearest, "_VALUES_PER_BLOCK", 256 * 12)
-    np.testing.assert_allclose(near_passes.near_passes(given, start, 3), whole, atol=1e-6)
+    cut = near_passes.near_passes(given, start, nearest_of_all(given, start), 3)
+    np.testing.assert_allclose(cut, whole, atol=1e-6)
 
 
 def test_equal_centres_and_few_distinct_points_do_no_harm() -> None:
     given = points(np.repeat(values(30), 20, axis=0))
     start = np.repeat(first_of(given, 30), 2, axis=0)
-    found = near_passes.near_passes(given, start, 5)
+    found = near_passes.near_passes(given, start, nearest_of_all(given, start), 5)
     assert np.isfinite(found).all()
     assert inertia(given, found) == pytest.approx(0, abs=1e-6)
 
