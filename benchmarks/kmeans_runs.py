@@ -58,8 +58,8 @@ def seconds_to(values: Float32, k: int, seed: int, wanted: float) -> tuple[float
     points = Points.of(ArrayRows(values), spherical=False, memory_bytes=MEMORY_BYTES)
     generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     try:
-        centres = seed_centres(points, k, generator, watch=watch)
-        lloyd(points, centres, max_iterations=_PASSES, tolerance=0, watch=watch)
+        first = seed_centres(points, k, generator, watch=watch)
+        lloyd(points, first, max_iterations=_PASSES, tolerance=0, watch=watch)
     except _Reached as reached:
         return reached.args
     raise RuntimeError(f"an inertia of {wanted} was not reached in {_PASSES} passes")

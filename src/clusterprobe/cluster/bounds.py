@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clusterprobe.cluster.comparison import Comparison, comparison_with_points
 from clusterprobe.cluster.nearest import Centres, Float64, Int32, Int64
 from clusterprobe.cluster.partition import Move, Partition, Report, silent
 from clusterprobe.cluster.points import Points
@@ -32,11 +33,11 @@ class Bounds:
     ) -> int:
         """Put every point into the cluster of its nearest centre; return how many were in another one."""
         slow, fast = self._movement(centres)
-        comparison = _Comparison(centres, fast)
+        compared = _Compared(comparison_with_points(points, centres), fast)
 
         def move(where: slice, block: Float32) -> tuple[slice, Move, Float32]:
             old = partition.labels[where]
-            new, lower = comparison.look(block, old, self._lower[where] - slow)
+            new, lower = compared.look(where, block, old, self._lower[where] - slow)
             return where, Move.between(block, old, new), lower
 
         changed = 0
@@ -59,17 +60,17 @@ class Bounds:
         return np.nextafter(np.float32(slow), np.float32(np.inf)), np.flatnonzero(moved > slow)
 
 
-class _Comparison:
+class _Compared:
     """Centres [K, D] of one pass, and those among them that moved far [F]."""
 
-    def __init__(self, centres: Float32, fast: Int64) -> None:
-        self._all = Centres(centres)
+    def __init__(self, compared: Comparison, fast: Int64) -> None:
+        self._all, centres = compared, compared.values
         self._fast = Centres(centres[fast]) if len(fast) else None
         self._place = np.full(len(centres), -1, dtype=np.int32)
         self._place[fast] = np.arange(len(fast))
         self._longest = np.einsum("kd,kd->k", centres, centres).max()
 
-    def look(self, block: Float32, old: Int32, lower: Float32) -> tuple[Int32, Float32]:
+    def look(self, where: slice, block: Float32, old: Int32, lower: Float32) -> tuple[Int32, Float32]:
         """Return labels [n] and bounds [n] of points [n, D] from those that they had."""
         differences = block - self._all.values[old]
         own = np.sqrt(np.einsum("nd,nd->n", differences, differences))
@@ -79,7 +80,9 @@ class _Comparison:
             lower = np.minimum(lower, self._at_least(norms, nearest_fast))
         new, doubtful = old.copy(), np.flatnonzero(own >= lower)
         if len(doubtful):
-            new[doubtful], second = self._all.nearest_and_second_score(block[doubtful])
+            new[doubtful], second = self._all.nearest_and_second_score(
+                where.start + doubtful, block[doubtful]
+            )
             lower[doubtful] = self._at_least(norms[doubtful], second)
         return new, lower
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterprobe.cluster.lloyd import step
-from clusterprobe.cluster.near_passes import WORTH_IT, near_passes
-from clusterprobe.cluster.nearest import Centres, Float64, Int32
+from clusterprobe.cluster.lloyd import Start, step
+from clusterprobe.cluster.near_passes import near_passes
+from clusterprobe.cluster.nearest import MANY_CLUSTERS, Centres, Float64, Int32
 from clusterprobe.cluster.partition import Partition, Report, Watch, silent, unwatched
 from clusterprobe.cluster.plus_plus import TABLE_ROWS, plus_plus
 from clusterprobe.cluster.points import Leading, Points
@@ -32,7 +32,7 @@ def seed_centres(
     generator: np.random.Generator,
     report: Report = silent,
     watch: Watch = unwatched,
-) -> Float32:
+) -> Start:
     """Return first centres [K, D], found on a random sample of the points.
 
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
@@ -41,10 +41,11 @@ def seed_centres(
     the last of them go along the leading axes of the points; `watch` sees the centres of the last ones.
     """
     sizes = sample_sizes(points.count, k)
+    report = _uncounted(report)
     if not sizes:
-        return _spread_out(points, k, generator)
-    if k < WORTH_IT:
-        return _grown(points, k, sizes, generator, report)
+        return Start(_spread_out(points, k, generator))
+    if k < MANY_CLUSTERS:
+        return Start(_grown(points, k, sizes, generator, report))
     leading = points.leading
     if leading is None:
         centres = _grown(points, k, sizes, generator, report)
@@ -53,8 +54,13 @@ def seed_centres(
         labels, centres = _along_leading_axes(leading, k, sizes, generator, report)
         partition = Partition.of(points, labels, k)
         centres = partition.means(unit_length(centres) if points.spherical else centres, points.spherical)
-        report(points.count, "means of clusters along the leading axes")
-    return near_passes(points, centres, partition, _NEAR_PASSES, report, watch)
+        report(0, "means of clusters along the leading axes")
+    return Start(near_passes(points, centres, partition, _NEAR_PASSES, report, watch), partition)
+
+
+def _uncounted(report: Report) -> Report:
+    """Return a report of what is no pass of a fit: it says how far things are, and counts no rows."""
+    return lambda _, note: report(0, f"first centres: {note}" if note else "first centres")
 
 
 def _along_leading_axes(
@@ -62,7 +68,7 @@ def _along_leading_axes(
 ) -> tuple[Int32, Float32]:
     """Return the clusters [N] that passes along leading axes alone end with, and their centres [K, D]."""
     centres = _grown(leading.points, k, sizes, generator, report)
-    partition = _exact(leading.points, centres)
+    partition = _exact(leading.points, centres, report)
     centres = near_passes(leading.points, centres, partition, _NEAR_PASSES, report)
     return partition.labels, centres @ leading.axes.T
 
@@ -76,14 +82,14 @@ def _grown(
         sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
         centres = _spread_out(sample, k, generator) if centres is None else centres
         centres = _improved(sample, centres)
-        report(0, f"first centres, on {size} rows")
+        report(0, f"on {size} rows")
     assert centres is not None, "there is a first sample"
     return centres
 
 
 def _improved(sample: Points, centres: Float32) -> Float32:
     """Return centres [K, D] after a few passes over a sample."""
-    if len(centres) >= WORTH_IT:
+    if len(centres) >= MANY_CLUSTERS:
         return near_passes(sample, centres, _exact(sample, centres), PASSES_PER_SAMPLE - 1)
     partition = Partition.none(sample.count, centres.shape)
     for _ in range(PASSES_PER_SAMPLE):

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clusterprobe.cluster.assignment import Assignment
+from clusterprobe.cluster.comparison import Comparison, comparison_with_rows, evenly_spaced
 from clusterprobe.cluster.initialisation import seed_centres
-from clusterprobe.cluster.lloyd import Fit, lloyd
+from clusterprobe.cluster.lloyd import Fit, Start, lloyd
 from clusterprobe.cluster.minibatch import default_batch_size, minibatch
-from clusterprobe.cluster.nearest import Centres, block_rows
+from clusterprobe.cluster.nearest import block_rows
 from clusterprobe.cluster.points import Points
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
@@ -102,18 +103,18 @@ def fit_kmeans(
     points = rows
     if not isinstance(points, Points):
         points = Points.of(points, spherical=spherical, memory_bytes=memory_bytes)
-    start = None if initial is None else _given_centres(initial, points, k)
+    given = None if initial is None else _given_centres(initial, points, k)
     passes = restarts * (max_iterations if algorithm == "lloyd" else epochs)
 
     def fit(stream: np.random.SeedSequence) -> tuple[Fit, dict[int, Float32]]:
         generator, passed = np.random.default_rng(stream), _Trace(trace)
         seen: dict[str, Any] = {"report": progress.update, "watch": passed.watch}
         if algorithm == "lloyd":
-            first = seed_centres(points, k, generator, progress.update) if start is None else start
+            first = seed_centres(points, k, generator, progress.update) if given is None else Start(given)
             found = lloyd(points, first, max_iterations=max_iterations, tolerance=tolerance, **seen)
         else:
             steps = {"epochs": epochs, "batch_size": batch_size, "reassignment_ratio": reassignment_ratio}
-            found = minibatch(points, k, generator, initial=start, **steps, **seen)  # type: ignore[arg-type]
+            found = minibatch(points, k, generator, initial=given, **steps, **seen)  # type: ignore[arg-type]
         return found, passed.complete(found.centres, points.offset)
 
     with Progress(f"{k}-means, at most {passes} passes", passes * points.count, "rows") as progress:
@@ -152,7 +153,13 @@ def assign(rows: Rows, model: KMeansModel) -> Assignment:
             f"{model.space!r} with {model.centres.shape[1]}: take the encoder and the reducer of the fit"
         )
     offset = np.zeros(rows.shape[1], np.float32) if model.spherical else model.centres.mean(axis=0)
-    centres = Centres(model.centres - offset)
+
+    def points(block: Float32) -> Float32:
+        require_finite(block, rows.space)
+        return unit_length(block) if model.spherical else block - offset
+
+    sample = points(rows.take(evenly_spaced(rows.shape[0])))
+    centres = comparison_with_rows(rows.shape[0], sample, model.centres - offset)
     result = Assignment(
         np.empty(rows.shape[0], np.int32),
         np.empty(rows.shape[0], np.int32),
@@ -161,9 +168,7 @@ def assign(rows: Rows, model: KMeansModel) -> Assignment:
     )
 
     def look(part: Part) -> int:
-        block = part.read()
-        require_finite(block, rows.space)
-        block = unit_length(block) if model.spherical else block - offset
+        block = points(part.read())
         _assign_block(block, centres, model.spherical, result, part.where)
         return len(block)
 
@@ -175,10 +180,10 @@ def assign(rows: Rows, model: KMeansModel) -> Assignment:
 
 
 def _assign_block(
-    block: Float32, centres: Centres, spherical: bool, result: Assignment, where: slice
+    block: Float32, centres: Comparison, spherical: bool, result: Assignment, where: slice
 ) -> None:
     """Write down what the points [n, D] of one block are assigned to."""
-    result.cluster[where], result.second[where] = centres.nearest_two(block)
+    result.cluster[where], result.second[where] = centres.nearest_two(where, block)
     distance = _distances(block, centres.values[result.cluster[where]], spherical)
     result.distance[where] = distance
     if len(centres.values) > 1:

@@ -33,6 +33,13 @@ class Fit(NamedTuple):
     iterations: int
 
 
+class Start(NamedTuple):
+    """First centres [K, D], and clusters that the points are in already, if they are in any."""
+
+    centres: Float32
+    partition: Partition | None = None
+
+
 class Step(NamedTuple):
     """The means [K, D] of the clusters that the centres of a step make, the inertia of these centres, the
     share of points that changed their cluster, and whether nothing is left to do."""
@@ -45,7 +52,7 @@ class Step(NamedTuple):
 
 def lloyd(
     points: Points,
-    centres: Float32,
+    start: Start,
     *,
     max_iterations: int,
     tolerance: float,
@@ -58,7 +65,8 @@ def lloyd(
     after `max_iterations`. Empty clusters restart at the points farthest from their centres. The inertia is
     that of the returned centres. Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28, 1982.
     """
-    partition = Partition.none(points.count, centres.shape)
+    centres, partition = start
+    partition = partition or Partition.none(points.count, centres.shape)
     bounds: Bounds | None = None
     note = ""
     for iteration in range(1, max_iterations + 1):

@@ -26,11 +26,8 @@ from clusterprobe.cluster.points import Points
 from clusterprobe.features.scaling import unit_length
 from clusterprobe.store.rows import Float32
 
-WORTH_IT = 500
-"""Clusters from which on there are enough far centres to be left out."""
-
-_PER_GROUP = 16
-_NEAR = 32
+_PER_GROUP = 24
+_NEAR = 24
 _SETTLED = 0.03  # share of points that change their cluster below which bounds do as well, and are exact
 _STRIDE = np.float32(1.5)
 

@@ -14,6 +14,9 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
+MANY_CLUSTERS = 500
+"""Clusters from which on it pays to leave out centres that are far from a point."""
+
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
 _VALUES_PER_BLOCK = 2**22  # 16 MiB of float32
 

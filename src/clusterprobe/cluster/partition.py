@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from clusterprobe.cluster.nearest import Centres, Float64, Int32, Int64
+from clusterprobe.cluster.comparison import comparison_with_points
+from clusterprobe.cluster.nearest import Float64, Int32, Int64
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
 
@@ -118,11 +119,11 @@ def assign_all(
     points: Points, centres: Float32, partition: Partition, report: Report = silent, note: str = ""
 ) -> int:
     """Put every point into the cluster of its nearest centre; return how many were in another one."""
-    table = Centres(centres)
+    compared = comparison_with_points(points, centres)
     first_pass = partition.squares is None
 
     def move(where: slice, block: Float32) -> tuple[slice, Move, float]:
-        found = Move.between(block, partition.labels[where], table.nearest(block))
+        found = Move.between(block, partition.labels[where], compared.nearest(where, block))
         return where, found, _squares(block) if first_pass else 0.0
 
     changed, squares = 0, 0.0

@@ -17,9 +17,7 @@ from clusterprobe.store.threads import in_order
 
 R = TypeVar("R")
 
-_LEADING_SHARE = (
-    0.9  # of the variance: with less, passes along the leading axes end too far from a good start
-)
+_LEADING_SHARE = 0.9  # of the variance: passes along fewer axes end too far from a good start
 _SAMPLED_FOR_AXES = 20_000
 _ALIGNED = 16  # numbers of axes are multiples of it
 
@@ -30,6 +28,7 @@ class Points:
 
     `offset` [D] float32 is subtracted; `variance` is the mean over the columns. Where they fit into
     `memory_bytes`, the points themselves are `held`, otherwise they are made anew of `rows` in every pass.
+    `derived` points are a sample of others or lie along axes of others.
     """
 
     rows: Rows
@@ -38,6 +37,7 @@ class Points:
     offset: Float32
     variance: float
     held: bool
+    derived: bool = False
 
     @classmethod
     def of(cls, rows: Rows, *, spherical: bool, memory_bytes: int) -> Points:
@@ -87,7 +87,12 @@ class Points:
 
     @cached_property
     def leading(self) -> Leading | None:
-        """The points along the axes that keep 90 % of their variance, if these are at most half of all."""
+        """The points along the axes that keep 90 % of their variance, if these are at most half of all.
+
+        Derived points have none.
+        """
+        if self.derived:
+            return None
         chosen = np.random.default_rng(0).choice(
             self.count, min(self.count, _SAMPLED_FOR_AXES), replace=False
         )
@@ -111,7 +116,7 @@ class Points:
                 pass
             rows = ArrayRows(values, rows.space, rows.content)
         origin, variance = np.zeros(number, np.float32), self.variance * self.width / number
-        return Leading(Points(rows, False, self.memory_bytes, origin, variance, held), axes)
+        return Leading(Points(rows, False, self.memory_bytes, origin, variance, held, derived=True), axes)
 
     def map(self, work: Callable[[slice, Float32], R]) -> Iterator[R]:
         """Yield work(where, block) for all points in blocks, in order; several threads work at once."""
@@ -129,7 +134,8 @@ class Points:
         held = _fits(rows.shape, self.memory_bytes)
         if held:
             rows = ArrayRows(self.take(indices), rows.space, rows.content)
-        return Points(rows, self.spherical, self.memory_bytes, self.offset, self.variance, held or self.held)
+        kept = held or self.held
+        return Points(rows, self.spherical, self.memory_bytes, self.offset, self.variance, kept, derived=True)
 
     def _points(self, block: Float32) -> Float32:
         if self.held:
@@ -142,6 +148,11 @@ class Leading(NamedTuple):
 
     points: Points
     axes: Float32
+
+    def of_block(self, where: slice | Int64, block: Float32) -> Float32:
+        """Return the points [n, m] that a block [n, D] of the others holds, which are those `where`."""
+        rows = self.points.rows
+        return rows.values[where] if isinstance(rows, ArrayRows) else block @ self.axes
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ _BLOCK = 8192
 _SLACK = np.float32(4e-6)  # of a squared length of 1: more than float32 is wrong by
 _SAMPLE = 50_000
 _PROBES = 128
+_NOTHING = 1e-9  # relative to the largest sum of squares
 _ALIGNED = 16
 _SIXTEENTHS = (1, 2, 3, 4, 6, 8)
 _LEAST_ROWS = 20_000
@@ -71,13 +72,23 @@ def worthwhile_screen(unit: Float32, k: int) -> Screen | None:
 
 def leading_axes(rows: Float32, number: int) -> Float32:
     """Return the orthonormal axes [D, number] along which rows [n, D] have the largest sums of squares,
-    the largest first."""
-    width = rows.shape[1]
-    moments = np.zeros((width, width))
+    the largest first; fewer where the rows span fewer."""
+    if len(rows) < rows.shape[1]:
+        return _axes_of_few(rows.astype(np.float64), number)
+    moments = np.zeros((rows.shape[1], rows.shape[1]))
     for products in in_order(lambda part: part.T @ part, np.array_split(rows, len(rows) // _BLOCK + 1)):
         moments += products
-    axes = eigh(moments, subset_by_index=(max(width - number, 0), width - 1))[1]
-    return np.ascontiguousarray(axes[:, ::-1], dtype=np.float32)
+    axes = eigh(moments, driver="evd", overwrite_a=True)[1][:, ::-1][:, :number]
+    return np.ascontiguousarray(axes, dtype=np.float32)
+
+
+def _axes_of_few(rows: Float64, number: int) -> Float32:
+    """Find the axes of fewer rows than columns from their inner products, in float64."""
+    squares, vectors = eigh(rows @ rows.T, driver="evd", overwrite_a=True)
+    squares, vectors = squares[::-1][:number], vectors[:, ::-1][:, :number]
+    spanned = squares > _NOTHING * squares[0]
+    axes = rows.T @ (vectors[:, spanned] / np.sqrt(squares[spanned]))
+    return np.ascontiguousarray(axes, dtype=np.float32)
 
 
 def _remainder(along: Float32) -> Float32:

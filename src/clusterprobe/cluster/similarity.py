@@ -225,6 +225,14 @@ class _Best:
         return pairs.at(pairs.score >= self.needed[pairs.query])
 
 
+def pair_products(left: Float32, rows: Int64, right: Float32, others: Int64) -> Float32:
+    """Return the inner product [P] of `rows` [P] of one matrix and `others` [P] of another."""
+    products = np.empty(len(rows), dtype=np.float32)
+    for here in _few(len(rows), left.shape[1]):
+        np.einsum("pd,pd->p", left[rows[here]], right[others[here]], out=products[here])
+    return products
+
+
 def _exact_inner(unit: Float32, left: Int64, right: Int64) -> Float64:
     """Return the inner product [P] of pairs of rows in float64, the same for equal rows wherever they are."""
     products = np.empty(len(left))

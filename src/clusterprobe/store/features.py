@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from clusterprobe.config.errors import UserError
 from clusterprobe.store.atomic import atomic_path, read_json, write_json
 from clusterprobe.store.hashing import sha256_file
 from clusterprobe.store.rows import Float32, Part, widen
+
+_ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class FeatureMatrix:
         owner = np.searchsorted(self._first, indices, side="right") - 1
         for number, shard in enumerate(self._shards):
             here = owner == number
-            taken[here] = widen(shard[indices[here] - self._first[number]])
+            taken[here] = widen(_take(shard, indices[here] - self._first[number]))
         return taken
 
 
@@ -152,6 +156,22 @@ def _read(shard: npt.NDArray[np.float16], first: int, last: int) -> Float32:
     offset = shard.offset + first * shard.strides[0]
     mapped: npt.NDArray[np.float16] = np.memmap(shard.filename, np.float16, "r", offset, shape)
     return widen(mapped)
+
+
+def _take(shard: npt.NDArray[np.float16], indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+    """Return some rows of a shard; those of a mapped one are read, as a map keeps the pages around each."""
+    if not isinstance(shard, np.memmap) or shard.filename is None:
+        return shard[indices]
+    rows = np.empty((len(indices), shard.shape[1]), dtype=np.float16)
+    edges = [0, *(np.flatnonzero(np.diff(indices) != 1) + 1).tolist(), len(indices)]
+    with Path(shard.filename).open("rb", buffering=0) as handle:
+        for first, last in pairwise(edges):
+            for start in range(first, last, _ROWS_AT_ONCE):
+                part = rows[start : min(start + _ROWS_AT_ONCE, last)]
+                at = shard.offset + int(indices[start]) * shard.strides[0]
+                if os.preadv(handle.fileno(), [part.data], at) != part.nbytes:
+                    raise UserError(f"{shard.filename} has become shorter: delete it and run again")
+    return rows
 
 
 def _read_record(shard: Path) -> ShardRecord:

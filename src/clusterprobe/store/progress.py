@@ -30,9 +30,8 @@ class Progress:
         """Count `n` more units; print when it is time or when all is done (and that took a while)."""
         self._done += n
         now = time.monotonic()
-        if now - self._last >= self._every or (
-            self._done >= self._total and now - self._start >= self._quick
-        ):
+        completed = self._done - n < self._total <= self._done
+        if now - self._last >= self._every or (completed and now - self._start >= self._quick):
             self._last = now
             self._print(now - self._start, note)
 

@@ -94,7 +94,7 @@ def test_many_clusters_start_with_near_passes_and_end_as_well(monkeypatch: pytes
         return real(given, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(initialisation, "near_passes", watched)
-    monkeypatch.setattr(initialisation, "WORTH_IT", 50)
+    monkeypatch.setattr(initialisation, "MANY_CLUSTERS", 50)
     found = fit_kmeans(rows, 60, 0)
     assert seen == [600, 4000]
     assert found.inertia < 1.01 * without.inertia

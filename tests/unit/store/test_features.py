@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.store import features
 from clusterprobe.store.features import FeatureMatrix, record_path, write_shard
 
 
@@ -42,6 +43,40 @@ def test_take_returns_rows_in_the_order_asked_for(
 ) -> None:
     indices = np.array([9, 0, 4, 3, 9])
     np.testing.assert_array_equal(FeatureMatrix.open(shards).take(indices), values[indices])
+
+
+@pytest.mark.parametrize("at_once", [2, 8192])
+def test_rows_that_follow_each_other_are_taken_together(
+    at_once: int, shards: list[Path], values: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_ROWS_AT_ONCE", at_once)
+    matrix = FeatureMatrix.open(shards)
+    for indices in (np.arange(10), np.array([1, 2, 3, 2, 3, 8]), np.array([], dtype=np.int64)):
+        np.testing.assert_array_equal(matrix.take(indices), values[indices])
+
+
+def test_a_shard_that_becomes_shorter_is_named(shards: list[Path]) -> None:
+    matrix = FeatureMatrix.open(shards)
+    shards[1].write_bytes(shards[1].read_bytes()[:-1])
+    with pytest.raises(UserError, match="00001-of-00003"):
+        matrix.take(np.array([0, 7]))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is asked of /proc")
+def test_rows_from_everywhere_leave_no_pages_behind(tmp_path: Path) -> None:
+    """The system maps pages around every one that is touched: of a map a few rows would be all of it."""
+    rows = np.zeros((2**15, 512), np.float16)
+    write_shard(tmp_path / "0.npy", rows, space="space", content="content", first_row=0, total_rows=len(rows))
+    matrix = FeatureMatrix.open([tmp_path / "0.npy"])
+    before = mapped_mb()
+    assert matrix.take(np.arange(0, len(rows), 16)).shape == (2**11, 512)
+    assert mapped_mb() - before < 8, "of 32"
+
+
+def mapped_mb() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (found,) = (line for line in status.splitlines() if line.startswith("RssFile"))
+    return int(found.split()[1]) / 1024
 
 
 def test_a_flipped_bit_is_found_and_named(shards: list[Path]) -> None:

@@ -43,3 +43,18 @@ def test_without_any_unit_nobody_knows_how_long(
         report.update(0)
         assert capsys.readouterr().err == "train: 0/10 images, 0.0 images/s, ETA unknown\n"
     assert capsys.readouterr().err == "train: 0/10 images, stopped after 0:10\n"
+
+
+def test_more_than_there_was_to_do_is_said_once(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("fit", 10, "rows") as report:
+        for _ in range(30):
+            clock[0] += 1
+            report.update(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "fit: 10/10 rows",
+        "fit: 20/10 rows",
+        "fit: 30/10 rows",
+    ]
