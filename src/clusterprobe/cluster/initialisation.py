@@ -37,16 +37,15 @@ def seed_centres(
 
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
     and on larger samples follow, as a pass over few points costs little and improves much. With many clusters
-    passes over all points come last that cost little too, as they look at near centres only, and as all but
-    the last of them go along the leading axes of the points; `watch` sees the centres of the last ones.
+    all this goes along the leading axes of the points, and so do passes over all of them that look at near
+    centres only. A last few see all columns, and are what `watch` sees; their clusters come along.
     """
     sizes = sample_sizes(points.count, k)
     report = _uncounted(report)
-    if not sizes:
-        return Start(_spread_out(points, k, generator))
     if k < MANY_CLUSTERS:
-        return Start(_grown(points, k, sizes, generator, report))
-    leading = points.leading
+        grown = _grown(points, k, sizes, generator, report) if sizes else _spread_out(points, k, generator)
+        return Start(grown)
+    sizes, leading = sizes or [points.count], points.leading
     if leading is None:
         centres = _grown(points, k, sizes, generator, report)
         partition = _exact(points, centres, report)
@@ -79,7 +78,9 @@ def _grown(
     """Return centres [K, D] found on samples of some sizes, one after the other."""
     centres: Float32 | None = None
     for size in sizes:
-        sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
+        sample = points
+        if size < points.count:
+            sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
         centres = _spread_out(sample, k, generator) if centres is None else centres
         centres = _improved(sample, centres)
         report(0, f"on {size} rows")

@@ -44,7 +44,7 @@ class Points:
         """Look at all rows once. Raises UserError for values that are not finite."""
         count, width = rows.shape
         kept = np.empty(rows.shape, np.float32) if _fits(rows.shape, memory_bytes) else None
-        shift = _scaled(rows.take(np.arange(min(count, 64))), spherical).mean(axis=0, dtype=np.float64)
+        shift = _scaled(rows.take(np.arange(min(count, 64))), spherical).mean(axis=0)
 
         def look(part: Part) -> tuple[Float64, float]:
             block = part.read()
@@ -53,7 +53,8 @@ class Points:
             if kept is not None:
                 kept[part.where] = block
             shifted = block - shift
-            return shifted.sum(axis=0), float(np.vdot(shifted, shifted))
+            norms = np.einsum("nd,nd->n", shifted, shifted)
+            return shifted.sum(axis=0, dtype=np.float64), float(norms.sum(dtype=np.float64))
 
         total, squares = np.zeros(width), 0.0
         for sums, here in in_order(look, rows.parts(block_rows(width))):
@@ -65,7 +66,8 @@ class Points:
         if kept is None:
             return cls(rows, spherical, memory_bytes, offset, variance, held=False)
         if not spherical:
-            kept -= offset
+            for _ in in_order(partial(_move, offset), ArrayRows(kept).blocks()):
+                pass
         source = ArrayRows(kept, rows.space, rows.content)
         return cls(source, spherical, memory_bytes, offset, variance, held=True)
 
@@ -219,6 +221,10 @@ class _Subset:
 
     def take(self, indices: Int64) -> Float32:
         return self.whole.take(self.indices[indices])
+
+
+def _move(offset: Float32, block: Float32) -> None:
+    block -= offset
 
 
 def _fits(shape: tuple[int, int], memory_bytes: int) -> bool:

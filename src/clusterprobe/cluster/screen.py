@@ -14,7 +14,7 @@ Float64 = npt.NDArray[np.float64]
 
 _BLOCK = 8192
 _SLACK = np.float32(4e-6)  # of a squared length of 1: more than float32 is wrong by
-_SAMPLE = 50_000
+_SAMPLE = 20_000
 _PROBES = 128
 _NOTHING = 1e-9  # relative to the largest sum of squares
 _ALIGNED = 16
