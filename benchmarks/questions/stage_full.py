@@ -32,7 +32,7 @@ QUESTION = Question(
     "the protocol of arXiv 2008.10312, extrapolated from measured steps",
     40,
 )
-_LIMIT_MB = 4096.0
+_LIMIT_MB, _LIMIT_OF_COMPONENTS_MB = 4096.0, 1536.0
 _MEMORY_BYTES = 2**30  # of features that may be kept: at full size those along the leading axes
 _EPOCHS, _FULL_PASSES = 60, 1
 
@@ -56,7 +56,10 @@ def measure(size: Size) -> Outcome:
 def compare(stage: Stage, size: Size) -> Outcome:
     """Run ours and measure steps of the protocol."""
     rows, labels = shards(size.folder, stage.rows, stage.dims)
+    components, _ = timed(lambda: fit_pca(rows))
+    peak_of_components = peak_rss_mb()
     parts, inertias, scores = ours(rows, labels, stage)
+    parts = {"PCA": components} | parts
     peak = peak_rss_mb()
     theirs = reference(rows, labels, stage)
     return Outcome(
@@ -65,24 +68,24 @@ def compare(stage: Stage, size: Size) -> Outcome:
             **{f"ours, {name}, seconds": seconds for name, seconds in parts.items()},
             **{f"the protocol, {name}, seconds, extrapolated": seconds for name, seconds in theirs.items()},
             "our peak memory, MB": peak,
+            "our peak memory up to the components, MB": peak_of_components,
             "our inertia per row": [inertia / stage.rows for inertia in inertias],
             "our ACC on the same rows": [score["acc"] for score in scores],
             "our AMI": [score["ami"] for score in scores],
             "full passes of a seed": _FULL_PASSES,
         },
-        holds=peak < _LIMIT_MB,
+        holds=peak < _LIMIT_MB and peak_of_components < _LIMIT_OF_COMPONENTS_MB,
     )
 
 
 def ours(
     rows: FeatureMatrix, labels: Int64, stage: Stage
 ) -> tuple[dict[str, float], list[float], list[dict[str, float]]]:
-    """Return the seconds of each part, and inertia and scores of each seed.
+    """Return the seconds of each part after PCA, and inertia and scores of each seed.
 
     All components rotate the rows, which changes no distance: k-means fits the rows as they are.
     """
-    seconds = dict.fromkeys(("PCA", "k-means", "assignment", "metrics"), 0.0)
-    seconds["PCA"], _ = timed(lambda: fit_pca(rows))
+    seconds = dict.fromkeys(("k-means", "assignment", "metrics"), 0.0)
     seconds["k-means"], points = timed(lambda: Points.of(rows, spherical=False, memory_bytes=_MEMORY_BYTES))
     inertias, scores = [], []
     for seed in range(stage.seeds):
