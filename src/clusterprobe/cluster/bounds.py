@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clusterprobe.cluster.comparison import Comparison, comparison_with_points
-from clusterprobe.cluster.nearest import Centres, Float64, Int32, Int64
+from clusterprobe.cluster.nearest import Centres, Float64, Int32, Int64, squared_distances
 from clusterprobe.cluster.partition import Move, Partition, Report, silent
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
@@ -72,8 +72,7 @@ class _Compared:
 
     def look(self, where: slice, block: Float32, old: Int32, lower: Float32) -> tuple[Int32, Float32]:
         """Return labels [n] and bounds [n] of points [n, D] from those that they had."""
-        differences = block - self._all.values[old]
-        own = np.sqrt(np.einsum("nd,nd->n", differences, differences))
+        own = np.sqrt(squared_distances(block, self._all.values, old))
         norms: Float32 = np.einsum("nd,nd->n", block, block)
         if self._fast is not None:
             nearest_fast = self._fast.best_score_without(block, self._place[old])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clusterprobe.cluster.comparison import share_compared
 from clusterprobe.cluster.lloyd import Start, step
 from clusterprobe.cluster.near_passes import near_passes
 from clusterprobe.cluster.nearest import MANY_CLUSTERS, Centres, Float64, Int32
@@ -20,6 +21,7 @@ PASSES_PER_SAMPLE = 4
 """Of Lloyd's algorithm, on each of the growing samples."""
 
 _NEAR_PASSES = 10  # over all points, at most
+_NEAR_SHARE = 0.4  # what such a pass costs, as a share of one that compares all centres in full
 
 _ONE_BY_ONE = 2**22  # rows x clusters up to which centres are drawn one by one
 _ROUNDS = 5
@@ -38,7 +40,8 @@ def seed_centres(
     k-means++ on max(50 k, 20000) of them; where that is not all, a few passes of Lloyd's algorithm on this
     and on larger samples follow, as a pass over few points costs little and improves much. With many clusters
     all this goes along the leading axes of the points, and so do passes over all of them that look at near
-    centres only. A last few see all columns, and are what `watch` sees; their clusters come along.
+    centres only. A last few see all columns, unless those of Lloyd's algorithm cost no more, and are what
+    `watch` sees; their clusters come along.
     """
     sizes = sample_sizes(points.count, k)
     report = _uncounted(report)
@@ -54,6 +57,8 @@ def seed_centres(
         partition = Partition.of(points, labels, k)
         centres = partition.means(unit_length(centres) if points.spherical else centres, points.spherical)
         report(0, "means of clusters along the leading axes")
+        if share_compared(points, centres) < _NEAR_SHARE:
+            return Start(centres, partition)
     return Start(near_passes(points, centres, partition, _NEAR_PASSES, report, watch), partition)
 
 

@@ -14,8 +14,9 @@ from clusterprobe.cluster.comparison import Comparison, comparison_with_rows, ev
 from clusterprobe.cluster.initialisation import seed_centres
 from clusterprobe.cluster.lloyd import Fit, Start, lloyd
 from clusterprobe.cluster.minibatch import default_batch_size, minibatch
-from clusterprobe.cluster.nearest import block_rows
+from clusterprobe.cluster.nearest import Int32, block_rows, squared_distances
 from clusterprobe.cluster.points import Points
+from clusterprobe.cluster.similarity import pair_products
 from clusterprobe.config.errors import UserError
 from clusterprobe.features.scaling import require_finite, unit_length
 from clusterprobe.store.progress import Progress
@@ -184,22 +185,20 @@ def _assign_block(
 ) -> None:
     """Write down what the points [n, D] of one block are assigned to."""
     result.cluster[where], result.second[where] = centres.nearest_two(where, block)
-    distance = _distances(block, centres.values[result.cluster[where]], spherical)
+    distance = _distances(block, centres.values, result.cluster[where], spherical)
     result.distance[where] = distance
     if len(centres.values) > 1:
-        other = _distances(block, centres.values[result.second[where]], spherical)
+        other = _distances(block, centres.values, result.second[where], spherical)
         ratio = np.divide(distance, other, out=np.ones_like(distance), where=other > 0)
         result.confidence[where] = 1 - np.minimum(ratio, 1)
 
 
-def _distances(block: Float32, centres: Float32, spherical: bool) -> Float32:
-    """Return the distance [n] of each row [n, D] to its own centre [n, D]."""
+def _distances(block: Float32, centres: Float32, labels: Int32, spherical: bool) -> Float32:
+    """Return the distance [n] of each row [n, D] to its own one of the centres [K, D]."""
     if spherical:
-        cosines: Float32 = np.einsum("nd,nd->n", block, centres)
+        cosines = pair_products(block, np.arange(len(block)), centres, labels.astype(np.int64))
         return np.maximum(1 - cosines, np.float32(0))
-    differences = block - centres
-    squares: Float32 = np.einsum("nd,nd->n", differences, differences)
-    return np.sqrt(squares)
+    return np.sqrt(squared_distances(block, centres, labels))
 
 
 def _given_centres(initial: Float32, points: Points, k: int) -> Float32:

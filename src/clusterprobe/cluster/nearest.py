@@ -19,11 +19,28 @@ MANY_CLUSTERS = 500
 
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
 _VALUES_PER_BLOCK = 2**22  # 16 MiB of float32
+_VALUES_AT_ONCE = 2**17
 
 
 def block_rows(width: int) -> int:
     """Return how many rows of some width to read at a time: enough to keep a thread busy for a while."""
     return min(max(_VALUES_PER_BLOCK // width, 256), 8192)
+
+
+def few_at_a_time(count: int, width: int) -> Iterator[slice]:
+    """Yield slices of `count` rows of some width, so few in each that they stay in the cache."""
+    step = max(_VALUES_AT_ONCE // width, 1)
+    for first in range(0, count, step):
+        yield slice(first, min(first + step, count))
+
+
+def squared_distances(block: Float32, centres: Float32, labels: Int32) -> Float32:
+    """Return |x - c|^2 [n] of each point [n, D] to one of the centres [K, D]; exactly 0 at the centre."""
+    squares = np.empty(len(block), dtype=np.float32)
+    for here in few_at_a_time(*block.shape):
+        differences = block[here] - centres[labels[here]]
+        np.einsum("nd,nd->n", differences, differences, out=squares[here])
+    return squares
 
 
 class Centres:

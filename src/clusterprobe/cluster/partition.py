@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from clusterprobe.cluster.comparison import comparison_with_points
-from clusterprobe.cluster.nearest import Float64, Int32, Int64
+from clusterprobe.cluster.nearest import Float64, Int32, Int64, few_at_a_time, squared_distances
 from clusterprobe.cluster.points import Points
 from clusterprobe.store.rows import Float32
 
@@ -138,8 +138,11 @@ def assign_all(
 
 
 def _squares(block: Float32) -> float:
-    wide = block.astype(np.float64)
-    return float(np.vdot(wide, wide))
+    squares = 0.0
+    for here in few_at_a_time(*block.shape):
+        wide = block[here].astype(np.float64)
+        squares += float(np.vdot(wide, wide))
+    return squares
 
 
 def refill_empty(points: Points, centres: Float32, partition: Partition) -> Int64:
@@ -153,10 +156,7 @@ def refill_empty(points: Points, centres: Float32, partition: Partition) -> Int6
     labels = partition.labels
 
     def distances_to_own_centre(where: slice, block: Float32) -> Float32:
-        """Exactly 0 at the centre."""
-        differences = block - centres[labels[where]]
-        squares: Float32 = np.einsum("nd,nd->n", differences, differences)
-        return squares
+        return squared_distances(block, centres, labels[where])
 
     distances = np.concatenate(list(points.map(distances_to_own_centre)))
     farthest = np.argsort(-distances, kind="stable")[: len(empty)]

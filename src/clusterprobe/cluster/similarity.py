@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from clusterprobe.cluster.nearest import few_at_a_time
 from clusterprobe.cluster.screen import Screen
 from clusterprobe.store.rows import Float32
 
@@ -20,7 +21,6 @@ _ROWS_AT_ONCE = 4096
 _FIRST_ROWS = 16384
 _COLUMNS_TOGETHER = 16
 _PAIRS = 2**23  # candidates of a group of queries; where ties make more, the group is split
-_VALUES_AT_ONCE = 2**17  # of rows whose products are taken: they stay in the cache
 TIE = np.float32(1e-5)
 """Float32 inner products of unit vectors that are closer than this may be equal."""
 
@@ -228,7 +228,7 @@ class _Best:
 def pair_products(left: Float32, rows: Int64, right: Float32, others: Int64) -> Float32:
     """Return the inner product [P] of `rows` [P] of one matrix and `others` [P] of another."""
     products = np.empty(len(rows), dtype=np.float32)
-    for here in _few(len(rows), left.shape[1]):
+    for here in few_at_a_time(len(rows), left.shape[1]):
         np.einsum("pd,pd->p", left[rows[here]], right[others[here]], out=products[here])
     return products
 
@@ -236,13 +236,7 @@ def pair_products(left: Float32, rows: Int64, right: Float32, others: Int64) -> 
 def _exact_inner(unit: Float32, left: Int64, right: Int64) -> Float64:
     """Return the inner product [P] of pairs of rows in float64, the same for equal rows wherever they are."""
     products = np.empty(len(left))
-    for here in _few(len(left), unit.shape[1]):
+    for here in few_at_a_time(len(left), unit.shape[1]):
         rows, others = unit[left[here]].astype(np.float64), unit[right[here]].astype(np.float64)
         products[here] = np.einsum("pd,pd->p", rows, others)
     return products
-
-
-def _few(count: int, width: int) -> Iterator[slice]:
-    step = max(_VALUES_AT_ONCE // width, 1)
-    for first in range(0, count, step):
-        yield slice(first, first + step)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clusterprobe.cluster import nearest, similarity
 from clusterprobe.cluster import neighbours as module
-from clusterprobe.cluster import similarity
 from clusterprobe.cluster.neighbours import mine_neighbours
 from clusterprobe.config.errors import UserError
 from clusterprobe.store.rows import ArrayRows
@@ -29,7 +29,7 @@ def test_equals_the_definition_across_query_blocks(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "_QUERIES", 17)
     monkeypatch.setattr(similarity, "_FIRST_ROWS", 30)
     monkeypatch.setattr(similarity, "_ROWS_AT_ONCE", 23)
-    monkeypatch.setattr(similarity, "_VALUES_AT_ONCE", 500)
+    monkeypatch.setattr(nearest, "_VALUES_AT_ONCE", 500)
     values = np.random.default_rng(0).standard_normal((200, 8)) * np.linspace(0.1, 9, 200)[:, None]
     found = mine_neighbours(ArrayRows(values), 7)
     assert (found.dtype, found.shape) == (np.int32, (200, 7))
