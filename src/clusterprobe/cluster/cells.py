@@ -19,8 +19,8 @@ _SAMPLE = 50_000
 _ROWS_PER_CELL = 128
 _SAMPLED_PER_CELL = 8
 _LARGEST_CELL = 256
-_FIRST_CELLS = 8
-_PASSES = 3
+_FIRST_CELLS = 4  # at least, and enough for four times as many rows as are wanted
+_PASSES = 1
 _BLOCK = 8192
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
 _TINY = 1e-6
@@ -33,8 +33,8 @@ class Cells:
     larger clusters make several cells. An inverted file, as of Jegou, Douze and Schmid, Product quantization
     for nearest neighbor search, IEEE Trans. PAMI 33, 2011, section 4, in whose cells queries are compared
     with all rows at once. How many cells are searched differs from query to query: q needs some score to be
-    among the best of its nearest 8 cells, and all cells are searched in which a row may well have it, that is
-    whose centre c has q.c >= needed - reach |q| s, with s the deviation of rows from c in one dimension.
+    among the best of its nearest few cells, and all cells are searched in which a row may well have it, that
+    is whose centre c has q.c >= needed - reach |q| s, with s the deviation of rows from c in one dimension.
     """
 
     def __init__(self, rows: Float32) -> None:
@@ -69,7 +69,7 @@ class Cells:
     def candidates(self, queries: Int64, reach: float, wanted: int) -> Pairs:
         """Return for each of the rows `queries` [n] the nearest rows, at least `wanted`, of the near cells.
 
-        A query whose nearest 8 cells hold fewer rows gets all rows of its cells.
+        A query whose nearest few cells hold fewer rows gets all rows of its cells.
         """
         vectors = self._sorted[self._place[queries]]
         needed = self._needed(vectors, wanted)
@@ -93,8 +93,8 @@ class Cells:
         return compared / len(queries) / len(self._order)
 
     def _needed(self, vectors: Float32, wanted: int) -> Float32:
-        """Return the score [n] of about the `wanted` best row in the nearest 8 cells."""
-        probed = self._nearest(vectors)
+        """Return the score [n] of about the `wanted` best row in the nearest few cells."""
+        probed = self._nearest(vectors, max(_FIRST_CELLS, -(-4 * wanted // _ROWS_PER_CELL)))
         table = np.full((len(vectors), probed.shape[1] * _LARGEST_CELL), -np.inf, dtype=np.float32)
         room = table.reshape(len(vectors), probed.shape[1], _LARGEST_CELL)
         queries, ranks = np.divmod(np.arange(probed.size), probed.shape[1])
@@ -112,9 +112,9 @@ class Cells:
         scores: Float32 = vectors @ self._sorted[self._starts[cell] : self._starts[cell + 1]].T
         return scores
 
-    def _nearest(self, vectors: Float32) -> Int64:
-        """Return the cells [n, 8] whose centres score best, in any order."""
-        return np.concatenate([largest(table, _FIRST_CELLS) for _, table in self._tables(vectors)])
+    def _nearest(self, vectors: Float32, count: int) -> Int64:
+        """Return the cells [n, count] whose centres score best, in any order; all, if they are fewer."""
+        return np.concatenate([largest(table, count) for _, table in self._tables(vectors)])
 
     def _near(self, vectors: Float32, reach: float, needed: Float32) -> Iterator[tuple[int, Int64, Int64]]:
         """Yield each cell that some queries reach, with these; the nearest cell of each is among them."""

@@ -46,9 +46,8 @@ def seed_centres(
     sizes = sample_sizes(points.count, k)
     report = _uncounted(report)
     if k < MANY_CLUSTERS:
-        grown = _grown(points, k, sizes, generator, report) if sizes else _spread_out(points, k, generator)
-        return Start(grown)
-    sizes, leading = sizes or [points.count], points.leading
+        return Start(_grown(points, k, sizes, generator, report))
+    leading = points.leading
     if leading is None:
         centres = _grown(points, k, sizes, generator, report)
         partition = _exact(points, centres, report)
@@ -80,16 +79,13 @@ def _along_leading_axes(
 def _grown(
     points: Points, k: int, sizes: list[int], generator: np.random.Generator, report: Report
 ) -> Float32:
-    """Return centres [K, D] found on samples of some sizes, one after the other."""
-    centres: Float32 | None = None
+    """Return centres [K, D] found on samples of some sizes, one after the other, or drawn of all points."""
+    centres = None if sizes else _spread_out(points, k, generator)
     for size in sizes:
-        sample = points
-        if size < points.count:
-            sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
-        centres = _spread_out(sample, k, generator) if centres is None else centres
-        centres = _improved(sample, centres)
+        sample = points.sample(np.sort(generator.choice(points.count, size, replace=False)))
+        centres = _improved(sample, _spread_out(sample, k, generator) if centres is None else centres)
         report(0, f"on {size} rows")
-    assert centres is not None, "there is a first sample"
+    assert centres is not None, "drawn of the first sample"
     return centres
 
 

@@ -147,10 +147,13 @@ def above(scores: Float32, needed: Float32, first_row: int) -> Pairs:
 
 def scored(unit: Float32, queries: Int64, pairs: Pairs) -> Pairs:
     """Return pairs, in the order of their queries, with their inner products in float32 as scores."""
-    edges = np.searchsorted(pairs.query, np.arange(len(queries) + 1)).tolist()
+    edges = np.searchsorted(pairs.query, np.arange(len(queries) + 1))
     products = np.empty(len(pairs.row), dtype=np.float32)
-    for query, (first, last) in zip(queries.tolist(), pairwise(edges), strict=True):
-        np.matmul(unit[pairs.row[first:last]], unit[query], out=products[first:last])
+    room = np.empty((np.diff(edges).max(initial=0), unit.shape[1]), dtype=np.float32)
+    for query, (first, last) in zip(queries.tolist(), pairwise(edges.tolist()), strict=True):
+        # mode "clip", as numpy would check and copy once more otherwise
+        rows = unit.take(pairs.row[first:last], axis=0, out=room[: last - first], mode="clip")
+        np.matmul(rows, unit[query], out=products[first:last])
     return Pairs(pairs.query, pairs.row, products)
 
 

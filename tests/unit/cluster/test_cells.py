@@ -54,6 +54,13 @@ def test_a_reach_says_whether_a_row_is_found(unit: Float32, cells: Cells) -> Non
         assert not hits.all()
 
 
+def test_many_neighbours_take_more_first_cells(unit: Float32, cells: Cells) -> None:
+    many = 200  # their 600 candidates are more than four cells hold
+    assert share_searched(cells, QUERIES, many, reach=0.0) < 0.2
+    found = search_cells(unit, cells, QUERIES, many, reach=4.0)
+    assert overlap(most_similar(unit, QUERIES, many), found) > 0.99
+
+
 def test_few_rows_make_one_cell() -> None:
     unit = unit_length(np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
     cells, queries = Cells(unit), np.arange(20)
