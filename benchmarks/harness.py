@@ -24,6 +24,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
+_RESULTS = ("records", "RESULTS.md", "*.png")  # what a run changes itself
 THREADS = 2
 
 SizeName = Literal["quick", "standard", "full"]
@@ -110,7 +111,7 @@ def record(question: Question, outcome: Outcome, size: Size, seconds: float, loa
             "versions": versions(),
             "hardware": hardware(),
         }
-        | git_state(HERE),
+        | git_state(HERE, *_RESULTS),
     )
 
 

@@ -41,10 +41,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git_state(folder: Path) -> dict[str, Any]:
-    """Return the commit of `folder` and whether it has uncommitted changes; nulls outside a repository."""
+def git_state(folder: Path, *besides: str) -> dict[str, Any]:
+    """Return the commit of `folder` and whether its repository has uncommitted changes, `besides` those of
+    some paths in the folder; nulls outside a repository."""
     commit = _git(folder, "rev-parse", "HEAD")
-    status = _git(folder, "status", "--porcelain") if commit else None
+    looked_at = [":/", *(f":(exclude){path}" for path in besides)]
+    status = _git(folder, "status", "--porcelain", "--", *looked_at) if commit else None
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 

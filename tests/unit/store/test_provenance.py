@@ -22,3 +22,5 @@ def test_the_commit_and_whether_anything_changed_since(tmp_path: Path) -> None:
     assert state["dirty"] is False
     (tmp_path / "new").touch()
     assert git_state(tmp_path)["dirty"] is True
+    assert git_state(tmp_path, "new")["dirty"] is False
+    assert git_state(tmp_path, "other")["dirty"] is True
