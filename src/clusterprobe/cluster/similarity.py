@@ -149,11 +149,14 @@ def scored(unit: Float32, queries: Int64, pairs: Pairs) -> Pairs:
     """Return pairs, in the order of their queries, with their inner products in float32 as scores."""
     edges = np.searchsorted(pairs.query, np.arange(len(queries) + 1))
     products = np.empty(len(pairs.row), dtype=np.float32)
-    room = np.empty((np.diff(edges).max(initial=0), unit.shape[1]), dtype=np.float32)
+    most = min(np.diff(edges).max(initial=0), _ROWS_AT_ONCE)
+    room = np.empty((most, unit.shape[1]), dtype=np.float32)
     for query, (first, last) in zip(queries.tolist(), pairwise(edges.tolist()), strict=True):
-        # mode "clip", as numpy would check and copy once more otherwise
-        rows = unit.take(pairs.row[first:last], axis=0, out=room[: last - first], mode="clip")
-        np.matmul(rows, unit[query], out=products[first:last])
+        for here in range(first, last, _ROWS_AT_ONCE):
+            chosen = pairs.row[here : min(here + _ROWS_AT_ONCE, last)]
+            # mode "clip", as numpy would check and copy once more otherwise
+            rows = unit.take(chosen, axis=0, out=room[: len(chosen)], mode="clip")
+            np.matmul(rows, unit[query], out=products[here : here + len(chosen)])
     return Pairs(pairs.query, pairs.row, products)
 
 
