@@ -13,9 +13,9 @@ from clusterprobe.cluster.screen import leading_axes
 from clusterprobe.cluster.screened_centres import ScreenedCentres, Where
 from clusterprobe.store.rows import Float32
 
-_LEAST_WIDTH = 512
+_LEAST_WIDTH = 768
 _LEAST_CLUSTERS = 256
-_LEAST_ROWS = 20_000
+_LEAST_ROWS = 100_000  # for which axes are chosen anew: it takes as long as some 50,000 rows
 _SAMPLE = 512
 _SIXTY_FOURTHS = (2, 4, 6, 8, 12, 16)  # of the columns: how many axes are tried
 
