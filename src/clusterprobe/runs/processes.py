@@ -15,10 +15,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
+from torch.distributed.elastic.multiprocessing.errors import (
+    ChildFailedError,
+    ProcessFailure,
+    get_error_handler,
+)
 from torch.distributed.run import parse_args, run
 
 from clusterprobe.config.errors import UserError
@@ -56,17 +60,20 @@ def _launch(command: list[str]) -> int:
         interrupted = stopped.sigval == signal.SIGINT
         return KEYBOARD_EXIT_CODE if interrupted else TIME_LIMIT_EXIT_CODE
     except ChildFailedError as failed:
-        # Whoever failed first says why; the others were then stopped.
-        failure = failed.get_first_failure()[1]
-        told: Any = failure.message
-        said = str(told["message"] if isinstance(told, dict) else told)
-        if said.startswith(_MISTAKE):
-            raise UserError(said.removeprefix(_MISTAKE)) from None
-        return max(1, failure.exitcode)
+        # A mistake is why the others failed too, maybe within the same second.
+        for said in map(_said, failed.failures.values()):
+            if said.startswith(_MISTAKE):
+                raise UserError(said.removeprefix(_MISTAKE)) from None
+        return max(1, failed.get_first_failure()[1].exitcode)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _said(failure: ProcessFailure) -> str:
+    told: Any = failure.message
+    return str(told["message"] if isinstance(told, dict) else told)
 
 
 def _end_with(launcher: int) -> None:
@@ -85,15 +92,21 @@ def as_mistake(error: UserError | OSError) -> UserError | None:
     return UserError(f"{error.filename}: {reason}" if error.filename else reason) if reason else None
 
 
+def _end_with_mistake(mistake: UserError) -> NoReturn:
+    """Say what is wrong and die at once: only then do the others fail, as their group is broken."""
+    get_error_handler().record_exception(mistake)
+    print(mistake, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 if __name__ == "__main__":
     order = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     _end_with(order["launcher"])
-    try:
-        with distributed.process_group():
+    with distributed.process_group():
+        try:
             sys.exit(getattr(import_module(order["module"]), order["task"])(**order["given"]))
-    except (UserError, OSError) as error:
-        mistake = as_mistake(error)
-        if mistake is None:
-            raise
-        get_error_handler().record_exception(mistake)
-        sys.exit(f"{mistake}")
+        except (UserError, OSError) as error:
+            mistake = as_mistake(error)
+            if mistake is None:
+                raise
+            _end_with_mistake(mistake)

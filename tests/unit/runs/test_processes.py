@@ -15,10 +15,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.images.sources import index_dataset, write_split
-from clusterprobe.runs.processes import as_mistake
+from clusterprobe.runs import processes
+from clusterprobe.runs.processes import as_mistake, in_processes
 from clusterprobe.runs.training import train_in_processes
 
 ALONE = """
@@ -91,6 +93,25 @@ def test_a_mistake_in_one_of_several_processes_is_one_error_here(job, tmp_path):
     definition = job["definition"] | {"batch_size": 1}
     with pytest.raises(UserError, match=r"^training: 2 processes cannot share a batch of 1;"):
         train_in_processes(2, **job | {"definition": definition}, **places(tmp_path, "mistake"))
+
+
+def test_a_mistake_is_told_even_where_another_process_failed_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = {}
+    for rank, message in enumerate(("RuntimeError: connection closed by peer", "UserError: no rows")):
+        said = {"message": {"message": message, "extraInfo": {"timestamp": str(100 + rank)}}}
+        (tmp_path / f"{rank}.json").write_text(json.dumps(said))
+        failures[rank] = ProcessFailure(rank, 1000 + rank, 1, str(tmp_path / f"{rank}.json"))
+
+    def fail(_: object) -> None:
+        raise ChildFailedError("task", failures)
+
+    monkeypatch.setattr(processes, "run", fail)
+    with pytest.raises(UserError, match=r"^no rows$"):
+        in_processes(2, in_processes, {})
+    del failures[1]
+    assert in_processes(2, in_processes, {}) == 1
 
 
 def test_a_disk_that_takes_no_more_is_a_mistake_and_a_missing_file_is_not() -> None:
