@@ -24,8 +24,8 @@ _NEAR_PASSES = 10  # over all points, at most
 _NEAR_SHARE = 0.4  # what such a pass costs, as a share of one that compares all centres in full
 
 _ONE_BY_ONE = 2**22  # rows x clusters up to which centres are drawn one by one
-_ROUNDS = 5
-_CANDIDATES_PER_CLUSTER = 4
+_ROUNDS = 3
+_CANDIDATES_PER_CLUSTER = 5
 
 
 def seed_centres(

@@ -26,9 +26,9 @@ from clusterprobe.cluster.points import Points
 from clusterprobe.features.scaling import unit_length
 from clusterprobe.store.rows import Float32
 
-_PER_GROUP = 24
+_PER_GROUP = 12
 _NEAR = 24
-_SETTLED = 0.03  # share of points that change their cluster below which bounds do as well, and are exact
+_SETTLED = 0.04  # share of points that change their cluster below which bounds do as well, and are exact
 _STRIDE = np.float32(1.5)
 
 

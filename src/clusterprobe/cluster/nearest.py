@@ -17,14 +17,17 @@ Float64 = npt.NDArray[np.float64]
 MANY_CLUSTERS = 500
 """Clusters from which on it pays to leave out centres that are far from a point."""
 
+ROWS_PER_BLOCK = 8192
+"""Rows to read at a time, at most: narrow ones may be made of wide ones."""
+
 _SCORES_AT_ONCE = 2**19  # 2 MiB of float32, about what a cache near the core holds
 _VALUES_PER_BLOCK = 2**22  # 16 MiB of float32
 _VALUES_AT_ONCE = 2**17
 
 
-def block_rows(width: int) -> int:
-    """Return how many rows of some width to read at a time: enough to keep a thread busy for a while."""
-    return min(max(_VALUES_PER_BLOCK // width, 256), 8192)
+def block_rows(width: int, most: int = ROWS_PER_BLOCK) -> int:
+    """Return how many rows of some width to take at a time: enough to keep a thread busy for a while."""
+    return min(max(_VALUES_PER_BLOCK // width, 256), most)
 
 
 def few_at_a_time(count: int, width: int) -> Iterator[slice]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from clusterprobe.cluster.nearest import Float64, Int64, block_rows
+from clusterprobe.cluster.nearest import ROWS_PER_BLOCK, Float64, Int64, block_rows
 from clusterprobe.cluster.screen import leading_axes
 from clusterprobe.features.scaling import require_finite, unit_length
 from clusterprobe.store.rows import ArrayRows, Float32, Part, Rows
@@ -19,6 +19,7 @@ R = TypeVar("R")
 
 _LEADING_SHARE = 0.9  # of the variance: passes along fewer axes end too far from a good start
 _SAMPLED_FOR_AXES = 20_000
+_BLOCKS = 8  # of many narrow points that are held: enough for several threads
 _ALIGNED = 16  # numbers of axes are multiples of it
 
 
@@ -122,9 +123,9 @@ class Points:
 
     def map(self, work: Callable[[slice, Float32], R]) -> Iterator[R]:
         """Yield work(where, block) for all points in blocks, in order; several threads work at once."""
-        return in_order(
-            lambda part: work(part.where, self._points(part.read())), self.rows.parts(block_rows(self.width))
-        )
+        most = max(ROWS_PER_BLOCK, self.count // _BLOCKS) if self.held else ROWS_PER_BLOCK
+        parts = self.rows.parts(block_rows(self.width, most))
+        return in_order(lambda part: work(part.where, self._points(part.read())), parts)
 
     def take(self, indices: Int64) -> Float32:
         """Return the points at `indices` [M] as [M, D]."""

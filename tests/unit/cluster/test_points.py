@@ -67,3 +67,17 @@ def test_a_partition_of_known_clusters_is_that_of_a_pass() -> None:
     np.testing.assert_array_equal(known.counts, passed.counts)
     np.testing.assert_allclose(known.sums, passed.sums, atol=1e-9)
     assert known.inertia(centres) == pytest.approx(passed.inertia(centres))
+
+
+def test_narrow_points_come_in_large_blocks_only_where_they_are_held() -> None:
+    rows = values(1.0, count=80_000, width=8)
+    held, read = points(rows), points(rows, memory_bytes=0)
+    assert held.held
+    assert not read.held
+
+    def sizes(given: Points) -> list[int]:
+        return list(given.map(lambda where, block: len(block)))
+
+    assert sizes(held) == [10_000] * 8
+    assert max(sizes(read)) == 8192
+    assert sum(sizes(read)) == 80_000
