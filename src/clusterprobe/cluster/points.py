@@ -42,12 +42,13 @@ class Points:
 
     @classmethod
     def of(cls, rows: Rows, *, spherical: bool, memory_bytes: int) -> Points:
-        """Look at all rows once. Raises UserError for values that are not finite."""
+        """Look at all rows [N, D] once, block by block. Raises UserError for values that are not finite."""
         count, width = rows.shape
         kept = np.empty(rows.shape, np.float32) if _fits(rows.shape, memory_bytes) else None
         shift = _scaled(rows.take(np.arange(min(count, 64))), spherical).mean(axis=0)
 
         def look(part: Part) -> tuple[Float64, float]:
+            """Keep a block [n, D]; return the sums [D] of its points less `shift`, and of their squares."""
             block = part.read()
             require_finite(block, rows.space)
             block = _scaled(block, spherical)
