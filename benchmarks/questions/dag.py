@@ -57,7 +57,7 @@ def measure(size: Size) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="clusterprobe-dag-") as folder:
         large = _project(Path(folder) / "large", published_matrix(Path(folder)))
         looks = [_snakemake(large, "--dry-run") for _ in range(size.choose(1, 3))]
-        plain = _plain(Path(folder) / "plain", _count(looks[0].said))
+        plain = plain_project(Path(folder) / "plain", _count(looks[0].said))
         alone = [_snakemake(plain, "--dry-run") for _ in looks]
         small = _project(Path(folder) / "small", tiny_runs(runs))
         for rule in ("extract_features", "fit_pca"):
@@ -143,7 +143,7 @@ def _project(folder: Path, experiment: dict[str, Any]) -> Path:
     return folder
 
 
-def _plain(folder: Path, jobs: int) -> Path:
+def plain_project(folder: Path, jobs: int) -> Path:
     """Make a folder with a Snakefile of about as many jobs: no parameters, resources, logs or functions."""
     folder.mkdir()
     (folder / "nothing.py").touch()
