@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 MODES = {1: "L", 3: "RGB"}
+_LARGEST = 89_478_485  # pixels, as of a picture (images.decode): what would have more is not resized whole
+_REACH = 2  # old or new pixels, whichever are larger, to both sides: the widest filter makes a value of them
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,17 @@ class Preprocessing:
 
     def apply(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return the resized centre crop as uint8 [C, S, S]; the same bytes for the same image."""
-        image = self._scaled(image)
-        left, top = (round((side - self.size) / 2) for side in image.size)
-        return self._cut(image, left, top)
+        scaled = self._scaled(image)
+        left, top = (round((side - self.size) / 2) for side in scaled.size)
+        return self._cut(scaled, left, top)
 
     def ten_crops(self, image: Image.Image) -> npt.NDArray[np.uint8]:
         """Return corners and centre of the resized image, then their mirror images, uint8 [10, C, S, S]."""
-        image = self._scaled(image)
-        right, bottom = (side - self.size for side in image.size)
+        scaled = self._scaled(image)
+        right, bottom = (side - self.size for side in scaled.size)
         corners = ((0, 0), (right, 0), (0, bottom), (right, bottom))
         places = (*corners, (round(right / 2), round(bottom / 2)))
-        crops = np.stack([self._cut(image, left, top) for left, top in places])
+        crops = np.stack([self._cut(scaled, left, top) for left, top in places])
         return np.concatenate([crops, crops[..., ::-1]])
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
@@ -93,11 +95,21 @@ class Preprocessing:
         std = torch.tensor(self.std, device=batch.device).view(-1, 1, 1)
         return (batch.to(torch.float32) / 255 - mean) / std
 
-    def _scaled(self, image: Image.Image) -> Image.Image:
-        image = image.convert(MODES[self.channels])
-        return image.resize(self._resized(*image.size), FILTERS[self.interpolation])
+    def resizes_whole(self, size: tuple[int, int]) -> bool:
+        """Return whether an image of this width and height is resized as a whole before crops are cut out.
 
-    def _cut(self, image: Image.Image, left: int, top: int) -> npt.NDArray[np.uint8]:
+        Of a long strip only the crops are ever made: the same but for rounding, at most one level.
+        """
+        return math.prod(self._resized(*size)) <= _LARGEST
+
+    def _scaled(self, image: Image.Image) -> Image.Image | _Strip:
+        image = image.convert(MODES[self.channels])
+        size, resampling = self._resized(*image.size), FILTERS[self.interpolation]
+        if not self.resizes_whole(image.size):
+            return _Strip(image, size, resampling)
+        return image.resize(size, resampling)
+
+    def _cut(self, image: Image.Image | _Strip, left: int, top: int) -> npt.NDArray[np.uint8]:
         pixels = np.asarray(image.crop((left, top, left + self.size, top + self.size)), dtype=np.uint8)
         return np.ascontiguousarray(pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1))
 
@@ -122,3 +134,39 @@ class Preprocessing:
             hint = nearest(self.interpolation, FILTERS)
             checks[f"unknown interpolation {self.interpolation!r}: {hint}"] = True
         return [message for message, wrong in checks.items() if wrong]
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """An image that would fill the memory if resized to `size`: crops are made of what they show of it."""
+
+    image: Image.Image
+    size: tuple[int, int]
+    resampling: Image.Resampling
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        sides = zip(box[:2], box[2:], self.size, self.image.size, strict=True)
+        columns, rows = (_Span.behind(*side) for side in sides)
+        part = self.image.crop((columns.first, rows.first, columns.end, rows.end))
+        shown = (columns.start, rows.start, columns.stop, rows.stop)
+        return part.resize((box[2] - box[0], box[3] - box[1]), self.resampling, box=shown)
+
+
+class _Span(NamedTuple):
+    """Old pixels [first, end) of a side that make some new ones, which show [start, stop) of them.
+
+    The latter count from `first`, because Pillow takes them in single precision.
+    """
+
+    first: int
+    end: int
+    start: float
+    stop: float
+
+    @classmethod
+    def behind(cls, first: int, end: int, resized: int, length: int) -> _Span:
+        """Return what is behind the new pixels [first, end) of a side of `length` pixels."""
+        scale = length / resized
+        start, stop, reach = first * scale, min(end * scale, length), _REACH * max(scale, 1.0)
+        low = max(math.floor(start - reach), 0)
+        return cls(low, min(math.ceil(stop + reach), length), start - low, stop - low)

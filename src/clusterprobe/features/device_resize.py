@@ -80,7 +80,8 @@ class DeviceCentre:
         """Return what the device needs of an image; the finished crop if Pillow is better at it."""
         wanted = self._wanted
         shorter = min(image.size)
-        if shorter > _LARGEST * wanted.resize or image.height > _TALLEST * image.width:
+        by_pillow = shorter > _LARGEST * wanted.resize or image.height > _TALLEST * image.width
+        if by_pillow or not wanted.resizes_whole(image.size):
             finished = np.ascontiguousarray(wanted.apply(image).transpose(1, 2, 0))
             return Part(finished, keeping(wanted.size), keeping(wanted.size))
         (left, right, columns), (top, bottom, rows) = (

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clusterprobe.config.errors import UserError
 
 MAX_PIXELS = 89_478_485
 """Above this many pixels Pillow itself suspects a decompression bomb: 89 million, 256 MB of RGB."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation; all else is upright."""
 
 
 class BadImage(UserError):
@@ -30,13 +42,14 @@ def bad_image(name: str, reason: str) -> BadImage:
 def decode_image(data: bytes, name: str) -> Image.Image:
     """Return the picture in `data` (first frame, EXIF orientation applied) in mode L or RGB.
 
-    16-bit greys are scaled to 8 bits; transparency is composited on white. Raises BadImage, which names
-    `name`, for damaged, unknown, oversized or floating-point images.
+    16-bit greys are scaled to 8 bits; transparency is composited on white. Where EXIF cannot be read the
+    picture is as it is. Raises BadImage, which names `name`, for damaged, unknown, oversized or
+    floating-point images.
     """
     image = _open(data, name)
     try:
         image.load()
-        return to_grey_or_rgb(ImageOps.exif_transpose(image))
+        return to_grey_or_rgb(_upright(image))
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plugins raise almost anything on damaged data
@@ -87,6 +100,16 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 def _oversized(name: str) -> BadImage:
     return bad_image(name, f"claims more than {MAX_PIXELS:,} pixels and could fill the memory")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a copy, turned as EXIF says; Pillow's exif_transpose writes EXIF anew, and fails on more."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (SyntaxError, ValueError, struct.error):  # no TIFF header, no hexadecimal text, an early end
+        return image.copy()
+    turn = _TURNS.get(orientation)
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:

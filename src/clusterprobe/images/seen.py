@@ -9,12 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from clusterprobe.config.errors import UserError
-from clusterprobe.images.decode import BadImage, bad_image
+from clusterprobe.images.decode import BadImage
 from clusterprobe.images.listing import ImageSource
 from clusterprobe.store.tables import read_table, write_table
 
-Found = tuple[str, tuple[int, int]] | BadImage
-"""SHA-256, width and height of an image, or what is wrong with it."""
+Good = tuple[str, tuple[int, int]]
+"""SHA-256, width and height of an image."""
+
+Found = Good | BadImage
+"""The same, or what is wrong with the image."""
 
 _SCHEMA = pa.schema(
     [
@@ -23,18 +26,21 @@ _SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int64()),
         ("height", pa.int64()),
-        ("reason", pa.string()),
     ]
 )
 
 
 class SeenImages:
-    """Findings by location and stamp (size and modification time), kept in one file; None keeps nothing."""
+    """Good images by location and stamp (size and modification time), kept in one file; None keeps nothing.
+
+    Bad ones are looked at each time: a right to read, a network that answers again, and a decoder that can
+    do more leave the stamp of a file as it is.
+    """
 
     def __init__(self, path: Path | None, source: ImageSource) -> None:
         self._path, self._source = path, source
-        self._kept: dict[tuple[str, str], Found] = {}
-        self._found: dict[tuple[str, str], Found] = {}
+        self._kept: dict[tuple[str, str], Good] = {}
+        self._found: dict[tuple[str, str], Good] = {}
         if path is not None and path.exists():
             self._read(path)
 
@@ -44,7 +50,8 @@ class SeenImages:
         if stamp is None:
             return examine(location)
         found = self._kept.get((location, stamp)) or examine(location)
-        self._found[location, stamp] = found
+        if not isinstance(found, BadImage):
+            self._found[location, stamp] = found
         return found
 
     def write(self) -> None:
@@ -52,11 +59,8 @@ class SeenImages:
         if self._path is None:
             return
         rows = [
-            {"location": location, "stamp": stamp, "reason": found.reason}
-            if isinstance(found, BadImage)
-            else {"location": location, "stamp": stamp, "sha256": found[0]}
-            | dict(zip(("width", "height"), found[1], strict=True))
-            for (location, stamp), found in sorted(self._found.items())
+            {"location": location, "stamp": stamp, "sha256": sha256, "width": width, "height": height}
+            for (location, stamp), (sha256, (width, height)) in sorted(self._found.items())
         ]
         write_table(self._path, pa.Table.from_pylist(rows, schema=_SCHEMA))
 
@@ -66,9 +70,8 @@ class SeenImages:
         except UserError as error:
             print(f"{error}; all pictures are looked at anew", file=sys.stderr)
             return
-        for row in rows:
-            name = self._source.name(row["location"])
-            found: Found = (row["sha256"], (row["width"], row["height"]))
-            if row["reason"] is not None:
-                found = bad_image(name, row["reason"])
-            self._kept[row["location"], row["stamp"]] = found
+        self._kept = {
+            (row["location"], row["stamp"]): (row["sha256"], (row["width"], row["height"]))
+            for row in rows
+            if row["sha256"] is not None  # earlier versions kept bad images, too
+        }

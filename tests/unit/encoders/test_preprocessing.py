@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.encoders import preprocessing
 from clusterprobe.encoders.preprocessing import Preprocessing
 
 IMAGENET = Preprocessing.from_dict(
@@ -62,6 +63,56 @@ def test_ten_crops_are_corners_centre_and_their_mirror_images(shape: tuple[int, 
     found = IMAGENET.ten_crops(image)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, np.stack(crops).transpose(0, 3, 1, 2))
+
+
+STRIPS = [(700, 3), (3, 700), (1, 401), (1000, 13), (13, 1000), (90, 30), (400, 75)]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", STRIPS)
+def test_what_is_cut_out_of_a_strip_alone_is_that_of_the_whole(
+    interpolation: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, image = replace(IMAGENET, interpolation=interpolation), picture(*shape)
+    wholes = ours.apply(image), ours.ten_crops(image)
+    assert ours.resizes_whole(image.size)
+    monkeypatch.setattr(preprocessing, "_LARGEST", 1)
+    assert not ours.resizes_whole(image.size)
+    for cut, whole in zip((ours.apply(image), ours.ten_crops(image)), wholes, strict=True):
+        assert cut.dtype == np.uint8
+        difference = np.abs(cut.astype(int) - whole)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("shape", STRIPS)
+def test_the_nearest_pixels_of_a_strip_are_those_of_the_whole(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for a row or column in the middle, which may lie just between two pixels: either is the nearest."""
+    ours, image = replace(IMAGENET, interpolation="nearest"), picture(*shape)
+    wholes = ours.ten_crops(image)
+    monkeypatch.setattr(preprocessing, "_LARGEST", 1)
+    differs = ours.ten_crops(image) != wholes
+    assert min(differs.any(axis=axes).sum() for axes in ((0, 1, 2), (0, 1, 3))) <= 2
+    assert not differs[:4].any()
+
+
+@pytest.mark.parametrize("shape", [(8000, 1), (1, 8000), (80_000_000, 1), (1_000_000, 80), (65_535, 40)])
+def test_a_long_strip_never_fills_the_memory(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    resize = Image.Image.resize
+
+    def small(image: Image.Image, size: tuple[int, int], *rest: object, **options: object) -> Image.Image:
+        assert size[0] * size[1] <= 256 * 256
+        return resize(image, size, *rest, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", small)
+    grey = Preprocessing.from_dict({"size": 224, "resize": 256, "channels": 1, "mean": [0.5], "std": [0.25]})
+    strip, (x, y) = Image.new("L", shape, 7), (side // 2 for side in shape)
+    strip.paste(9, (x - 50, y - 50, x + 50, y + 50))
+    assert np.unique(grey.apply(strip)).tolist() == [9]
+    crops = grey.ten_crops(strip)
+    assert [np.unique(crop).tolist() for crop in crops] == [[7], [7], [7], [7], [9]] * 2
 
 
 def test_one_channel_takes_colour_images_as_grey() -> None:

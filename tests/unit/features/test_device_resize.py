@@ -61,6 +61,13 @@ def test_a_batch_of_many_sizes_and_modes_is_that_of_pillow(interpolation: str) -
     np.testing.assert_array_equal(found, by_pillow(wanted, images))
 
 
+def test_a_strip_that_is_never_resized_as_a_whole_is_that_of_pillow() -> None:
+    wanted = replace(WANTED, size=224, resize=256, crop_ratio=0.875)
+    image = a_picture(20_001, 7)
+    assert not wanted.resizes_whole(image.size)
+    np.testing.assert_array_equal(crops(wanted, [image]), by_pillow(wanted, [image]))
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(FILTERS),

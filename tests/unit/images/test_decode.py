@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.images import decode
@@ -83,6 +83,41 @@ def test_exif_orientation_is_applied():
     image.putpixel((1, 0), 255)
     picture = decode_image(encode(image, "PNG", exif=exif), "turned.png")
     assert np.asarray(picture).tolist() == [[0], [255]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(noise(3, 5, 3)), kind, exif=exif, lossless=True)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(np.asarray(decode_image(data, "turned")), np.asarray(expected))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0no TIFF header", b"Exif\0\0II*\0"])
+def test_a_picture_whose_exif_cannot_be_read_is_used_as_it_is(kind, exif):
+    pixels = noise(3, 5, 3)
+    picture = decode_image(encode(Image.fromarray(pixels), kind, exif=exif, lossless=True), "odd")
+    np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+def test_exif_in_text_that_is_no_hexadecimal_is_passed_over():
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n 8\nno hexadecimal\n")
+    pixels = noise(3, 5)
+    picture = decode_image(encode(Image.fromarray(pixels), pnginfo=text), "odd.png")
+    np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_an_orientation_counts_whatever_else_exif_holds(kind):
+    """Pillow cannot write the second entry again: a camera's name as a number."""
+    entries = ((0x010F, 12, 1, struct.pack("<I", 34)), (0x0112, 3, 1, struct.pack("<I", 6)))
+    table = b"".join(struct.pack("<HHI", *head) + value for *head, value in entries)
+    odd = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + table + struct.pack("<d", 1.5) * 2
+    assert decode_image(encode(Image.new("L", (5, 3)), kind, exif=odd), "odd").size == (3, 5)
 
 
 def test_first_frame_of_an_animation_counts():

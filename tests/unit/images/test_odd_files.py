@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -16,6 +17,7 @@ from clusterprobe.images import folders
 from clusterprobe.images.duplicates import duplicate_groups
 from clusterprobe.images.sources import IndexedDataset, index_dataset, open_source
 from clusterprobe.images.thumbnails import fingerprints, read_thumbnails, write_thumbnails
+from clusterprobe.store.tables import write_table
 
 
 @pytest.fixture
@@ -88,11 +90,39 @@ def test_only_new_and_changed_files_are_opened_again(
     (tree.root / "sizes" / "thin.png").write_bytes((tree.root / "sizes" / "large.png").read_bytes())
     moved = tree.root.rename(tmp_path / "moved")
     after = index(moved, seen)
-    unreadable = {"broken/nowhere.png", "broken/loop.png"}  # no size or time to know them by
-    assert set(opened) == {"modes/new.png", "sizes/thin.png"} | unreadable
+    bad = {name for name, reason in tree.bad.items() if "UTF-8" not in reason}
+    assert set(opened) == {"modes/new.png", "sizes/thin.png"} | bad
     assert set(after.manifests["train"].ids) == {*before.manifests["train"].ids, "modes/new.png"}
     assert after.skipped == before.skipped
     seen.write_bytes(b"nonsense")
     opened.clear()
     assert index(moved, seen).manifests["train"].content == after.manifests["train"].content
     assert len(opened) == len(after.manifests["train"].ids) + len(tree.bad) - 1  # one is never listed
+
+
+def test_a_picture_that_can_be_read_again_is_used(
+    tree: OddTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither rights nor a network file system that answers again change size or time of a file."""
+    seen, read = tmp_path / "seen.parquet", Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "one.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        refused = index(tree.root, seen)
+    assert {"file": "sizes/one.png", "reason": "cannot be read (Permission denied)"} in refused.skipped
+    assert index(tree.root, seen).manifests["train"].ids == tree.good
+
+
+def test_reasons_that_earlier_versions_kept_do_not_count(tree: OddTree, tmp_path: Path) -> None:
+    seen, picture = tmp_path / "seen.parquet", tree.root / "sizes" / "one.png"
+    status = picture.stat()
+    stamp = f"{status.st_size} {status.st_mtime_ns}"
+    kept = {"location": ["sizes/one.png"], "stamp": [stamp], "reason": ["cannot be read (I/O error)"]}
+    nothing = pa.nulls(1)
+    write_table(seen, pa.table(kept | {"sha256": nothing, "width": nothing, "height": nothing}))
+    assert index(tree.root, seen).manifests["train"].ids == tree.good
