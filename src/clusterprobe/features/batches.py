@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from clusterprobe.features.outputs import Mode
 from clusterprobe.images.manifest import Manifest
 from clusterprobe.images.sources import ImageSource
 from clusterprobe.store.rows import Float32
+from clusterprobe.store.scratch import scratch_rows
 
 Int64 = npt.NDArray[np.int64]
 _ROWS_AT_ONCE = 1024
@@ -111,15 +111,14 @@ def in_row_order(
     """Yield blocks of rows `groups` in the order of the rows [first, last).
 
     They wait in a file of the folder `scratch` (null: that of the system) that has no name and ends with the
-    process.
+    process. Raises UserError where the disk has no room for it.
     """
     first, last = rows
-    with tempfile.TemporaryFile(dir=scratch) as waiting:
-        found: Float32 | None = None
-        for group, block in zip(groups, blocks, strict=True):
-            if found is None:
-                found = np.memmap(waiting, np.float32, "w+", shape=(last - first, *block.shape[1:]))
-            found[group[(first <= group) & (group < last)] - first] = block
-        for start in range(0, last - first, _ROWS_AT_ONCE):
-            assert found is not None, "every row is in a batch"
-            yield np.array(found[start : start + _ROWS_AT_ONCE])
+    found: Float32 | None = None
+    for group, block in zip(groups, blocks, strict=True):
+        if found is None:
+            found = scratch_rows((last - first, *block.shape[1:]), scratch)
+        found[group[(first <= group) & (group < last)] - first] = block
+    for start in range(0, last - first, _ROWS_AT_ONCE):
+        assert found is not None, "every row is in a batch"
+        yield np.array(found[start : start + _ROWS_AT_ONCE])

@@ -19,6 +19,7 @@ from clusterprobe.encoders.heads import Head
 from clusterprobe.images.seeds import derive_seed
 from clusterprobe.objectives.kernels.feature_clusters import cluster_features
 from clusterprobe.objectives.kernels.instances import mean_over_batch
+from clusterprobe.train.divergence import check_finite
 from clusterprobe.train.objective import Batch, Epoch, Loss, Networks, Objective, Setting, View
 from clusterprobe.train.options import read_options
 
@@ -99,6 +100,7 @@ class Deepcluster(Objective):
     def _relabel(self, epoch: Epoch) -> None:
         self.eval()
         features = torch.cat([self.body(images).float().cpu() for _, images in epoch.plain("train")])
+        check_finite(features)
         before = self.clusters.cpu().numpy() if epoch.number else None
         seed = derive_seed(self.seed, "clusters", epoch.number) % 2**32
         head = cast(Head, self.heads["0"])

@@ -28,6 +28,7 @@ from clusterprobe.objectives.kernels.gaussian_targets import (
 from clusterprobe.objectives.kernels.refinement import refined_clusters
 from clusterprobe.objectives.nat import Nat, NatOptions, only_head
 from clusterprobe.train.distributed import from_first
+from clusterprobe.train.divergence import check_finite
 from clusterprobe.train.objective import Epoch, Networks, Objective, Setting
 from clusterprobe.train.options import read_options
 
@@ -107,6 +108,7 @@ class Mmdc(Nat):
         self.refining.fill_(True)
         self.eval()
         outputs = torch.cat([self.embed(images) for _, images in epoch.plain("train")])
+        check_finite(outputs)
         seed = int(torch.randint(2**31, (), generator=epoch.generator))
         found = refined_clusters(outputs.cpu().numpy(), self.clusters.cpu().numpy(), self.count, seed)
         agreed = np.frombuffer(from_first(found.tobytes()) or b"", dtype=np.int64)

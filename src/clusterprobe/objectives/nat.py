@@ -23,6 +23,7 @@ from clusterprobe.objectives.kernels.rotations import ROTATIONS, rotate
 from clusterprobe.objectives.kernels.target_matching import DISTANCES, match
 from clusterprobe.objectives.rotation import rotation_loss
 from clusterprobe.train.distributed import gather
+from clusterprobe.train.divergence import check_finite
 from clusterprobe.train.objective import Batch, Epoch, Loss, Networks, Objective, Setting, View
 from clusterprobe.train.options import read_options
 
@@ -161,6 +162,7 @@ class Nat(Objective):
         self.eval()
         outputs = gather(self.embed(plain))
         self.train()
+        check_finite(outputs)
         before = self.owned[rows]
         matched = match(outputs, self.points[before], self.options.distance)
         after = before[matched.to(before.device)]

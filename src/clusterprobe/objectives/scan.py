@@ -158,6 +158,10 @@ class Scan(Objective):
         heads = cast(nn.ModuleDict, kept["heads"])
         return Networks(cast(Any, body), cast(dict[str, Head], dict(heads.items())))
 
+    def can_average(self) -> bool:
+        """Not if networks of an earlier epoch are kept."""
+        return self.kept is None
+
     def chosen_head(self) -> str | None:
         """The head with the lowest loss; None before the first epoch has ended."""
         number = int(self.best_head)

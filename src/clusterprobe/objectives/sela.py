@@ -35,7 +35,7 @@ class SelaOptions:
     Attributes:
         power: how sharp the labelling is (lambda), see `clusterprobe.cluster.sinkhorn.scale`.
         relabellings: how often all images get new labels; the first is before the first step, the last after
-            the last one.
+            the last one. Those that fall due in one step are one.
         schedule: when. "quadratic": number i of M after the share (i / (M - 1))^2 of the steps, i from 0, as
             the paper means it (its formula counts from 1 and would end after the training); "linear": after
             the share i / (M - 1), as the reference code does on small images.
@@ -109,6 +109,7 @@ class Sela(Objective):
     labels: Tensor
     history: Tensor
     relabelled: Tensor
+    turns: Tensor
     heads_done: Tensor
     changed: Tensor
     iterations: Tensor
@@ -133,7 +134,7 @@ class Sela(Objective):
         self.register_buffer("history", torch.full((options.relabellings, tracked), -1, dtype=torch.int32))
         for name, clusters in zip(self.heads, self.clusters, strict=True):
             self.register_buffer(f"scaling_{name}", torch.zeros(clusters, dtype=torch.float64))
-        for name in ("relabelled", "heads_done"):
+        for name in ("relabelled", "turns", "heads_done"):
             self.register_buffer(name, torch.tensor(0))
         self.register_buffer("chosen", torch.tensor(-1))
         for name in ("changed", "iterations", "deviation"):
@@ -204,7 +205,7 @@ class Sela(Objective):
         """Give every head whose turn it is new labels, one by one; what is done counts if this is resumed."""
         turn = list(range(len(self.heads)))
         if self.options.heads_in_turn:
-            turn = [(due - 1) % len(self.heads)]
+            turn = [int(self.turns) % len(self.heads)]  # not by `due`, which may leap over heads
         for number in turn[int(self.heads_done) :]:
             self._relabel_head(number, features)
             self.heads_done.add_(1)
@@ -212,6 +213,7 @@ class Sela(Objective):
                 epoch.pause()
         self.history[due - 1] = self.labels[0, cast(Tensor, self.tracked)]
         self.relabelled.fill_(due)
+        self.turns.add_(1)
         self.heads_done.zero_()
 
     def _relabel_head(self, number: int, features: tuple[Tensor, Tensor]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from clusterprobe.config.errors import UserError, nearest
 from clusterprobe.encoders.heads import Head
 from clusterprobe.train import distributed
+from clusterprobe.train.divergence import check_finite
 from clusterprobe.train.moving_copy import MovingCopy
 from clusterprobe.train.objective import Batch, Epoch, Loss, Networks, Objective, Setting, View
 from clusterprobe.train.options import read_options
@@ -118,6 +119,7 @@ class Selflabel(Objective):
         weak, strong = batch.views
         with torch.no_grad():
             labels = distributed.gather(self._label(weak))
+        check_finite(labels)  # NaN is above no threshold: every step would be skipped
         clusters, certain = pseudo_labels(labels, self.options.threshold)
         self._count(clusters, certain)
         if not certain.any():
@@ -163,10 +165,14 @@ class Selflabel(Objective):
 
     def networks(self) -> Networks:
         """The teacher or the student, as the option `result` says; always with its head."""
-        if self.teacher is None or self.options.teacher != "ema" or self.options.result == "student":
+        if self.teacher is None or self.can_average():
             return super().networks()
         body, head = cast(nn.Sequential, self.teacher.network)
         return Networks(cast(Any, body), {self.head: cast(Head, head)})
+
+    def can_average(self) -> bool:
+        """If the student is left behind: only the teacher "ema" is a network of its own."""
+        return self.options.teacher != "ema" or self.options.result == "student"
 
     def chosen_head(self) -> str:
         """The only head."""

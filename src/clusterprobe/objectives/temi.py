@@ -147,6 +147,10 @@ class Temi(Objective):
         heads = {name: cast(Head, cast(MovingCopy, copy).network) for name, copy in self.copies.items()}
         return Networks(self.body, heads)
 
+    def can_average(self) -> bool:
+        """No: the copies are averages themselves."""
+        return False
+
     def chosen_head(self) -> str | None:
         """The head with the lowest mean loss of the last epoch; None before the first has ended."""
         number = int(self.best_head)

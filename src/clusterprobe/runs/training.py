@@ -32,14 +32,16 @@ from clusterprobe.store.arrays import save_arrays
 from clusterprobe.store.atomic import write_text
 from clusterprobe.store.state import fingerprint
 from clusterprobe.train import distributed
-from clusterprobe.train.interrupt import TrainingInterrupted
+from clusterprobe.train.interrupt import StopWatch, TrainingInterrupted
 from clusterprobe.train.job import Trained, build_networks, train_encoder
 from clusterprobe.train.objective import Networks, needed_by
 from clusterprobe.train.snapshots import SNAPSHOTS
 from clusterprobe.train.state import Checkpoint
 
+# What people read of an encoder: a correction is no reason to train anew.
+_FACTS = {"licence", "seen"}
 # What the definition of a trained encoder says beside its training.
-_NOT_TRAINING = {"kind", "licence", "seen", "clusters"}
+_NOT_TRAINING = {"kind", "clusters"} | _FACTS
 
 
 def train_in_processes(
@@ -115,19 +117,22 @@ def run_training(
     outputs are written; of several processes the first writes. Raises TrainingInterrupted when stopped by a
     signal or the deadline.
     """
+    watch = StopWatch(deadline_seconds)  # before all else: images may take long to hash and to decode
     images = read_manifest(made_from.manifest)
     definition = _sized(definition, made_from.facts)
-    owner = fingerprint([dict(definition), code, images.content, made_from.hashes()])
+    make_objective = load_objective(definition["objective"]["name"])
+    learnt = [images.labels.tolist(), images.classes] if "labels" in needed_by(make_objective) else []
+    owner = _owner(definition, code, images.content, made_from.hashes(), *learnt)
     job = {key: value for key, value in definition.items() if key not in _NOT_TRAINING}
     preprocessing = Preprocessing.from_dict(definition["preprocessing"])
     networks, heads = _start(job, definition, made_from.start)
     trained = train_encoder(
         job,
         open_data(made_from, images, _seen_in_training(definition, preprocessing), workers),
-        load_objective(definition["objective"]["name"]),
+        make_objective,
         networks=networks,
         checkpoint=Checkpoint(state, owner),
-        deadline_seconds=deadline_seconds,
+        watch=watch,
         device=device,
     )
     if distributed.rank() > 0:
@@ -141,6 +146,12 @@ def run_training(
     state.unlink(missing_ok=True)
     with suppress(OSError):
         state.parent.rmdir()
+
+
+def _owner(definition: Mapping[str, Any], *made_from: object) -> str:
+    """Return the fingerprint of a resume state: all that a training is made of."""
+    made_of = {key: value for key, value in definition.items() if key not in _FACTS}
+    return fingerprint([made_of, *made_from])
 
 
 def _seen_in_training(definition: Mapping[str, Any], preprocessing: Preprocessing) -> Preprocessing:
@@ -170,9 +181,11 @@ def _start(
     if start is None or PSEUDO_LABELS in needed_by(load_objective(definition["objective"]["name"])):
         return fresh, records
     before = load_encoder(start)
-    if before.record.architecture.name != definition["architecture"]["name"]:
+    there, wanted = before.record.architecture, ArchitectureRecord(**definition["architecture"])
+    if there != wanted:
         raise UserError(
-            f"{start} is a {before.record.architecture.name}: its successor must have its architecture"
+            f"{start} is a {there.name} with the options {dict(there.options)}: its successor must have its "
+            f"architecture, not {wanted.name} with {dict(wanted.options)}"
         )
     if head:
         return Networks(before.body, fresh.heads), records
@@ -189,12 +202,11 @@ def _canonical(
     preprocessing: Preprocessing,
     heads: Mapping[str, HeadRecord],
 ) -> Encoder:
-    architecture = definition["architecture"]
     source = {"kind": "trained", "objective": definition["objective"], "seed": definition["seed"]}
     if trained.chosen is not None:
         source["head"] = trained.chosen
     record = EncoderRecord(
-        ArchitectureRecord(architecture["name"], architecture["options"]),
+        ArchitectureRecord(**definition["architecture"]),
         trained.body.width,
         preprocessing,
         source=source,

@@ -90,7 +90,7 @@ def train_encoder(
     *,
     networks: Networks | None = None,
     checkpoint: Checkpoint | None = None,
-    deadline_seconds: float | None = None,
+    watch: StopWatch | None = None,
     device: str = "auto",
 ) -> Trained:
     """Train what `job` describes; the caller writes the outputs and then removes the state file.
@@ -106,14 +106,13 @@ def train_encoder(
         make_objective: the `make` function of the objective's module.
         networks: networks to go on from; None builds fresh ones, the heads named "0", "1", ...
         checkpoint: where the resume state is kept; None keeps none.
-        deadline_seconds: stop in good order shortly before so many seconds have passed.
+        watch: says when to stop in good order; its time runs from its creation. None knows no limit.
         device: auto, cpu or cuda.
 
     Raises:
         TrainingInterrupted: a signal or the deadline; exit with its `exit_code`.
         UserError: the job has a mistake, or the loss is not finite.
     """
-    watch = StopWatch(deadline_seconds)
     recipe = read_recipe(job)
     views = _view_source(job, data, recipe.seed, distributed.choose_device(device))
     arrays = {
@@ -128,7 +127,7 @@ def train_encoder(
     trainable = Networks(Body(nn.Identity(), fixed.width), whole.heads) if fixed else whole
     objective = make_objective(trainable, options, setting)
     snapshots = _snapshots(job, data)
-    log = train(objective, views, recipe, checkpoint or Checkpoint(), watch, snapshots)
+    log = train(objective, views, recipe, checkpoint or Checkpoint(), watch or StopWatch(), snapshots)
     result = objective.eval().cpu().networks()
     found = {**objective.found(), **(snapshots.found() if snapshots else {})}
     return Trained(fixed or result.body, dict(result.heads), log, objective.chosen_head(), found)
@@ -153,6 +152,7 @@ def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Pa
         the heads, "chosen": name or None, "found": {name: ...}} for `torch.load(weights_only=True)`, and
         log.jsonl.
     """
+    watch = StopWatch(job.get("deadline_seconds"))  # before all else: files may take long to hash
     destination = Path(_needed(job, "destination"))
     described = {key: job[key] for key in job.keys() & (_RECIPE_KEYS | _NETWORK_KEYS)}
     owner = fingerprint([described, [sha256_file(path) for path in _files(job)]])
@@ -165,7 +165,7 @@ def run_training(job: Mapping[str, Any], make_objective: ObjectiveFactory) -> Pa
             make_objective,
             networks=networks,
             checkpoint=checkpoint,
-            deadline_seconds=job.get("deadline_seconds"),
+            watch=watch,
             device=job.get("device", "auto"),
         )
         if distributed.rank() == 0:

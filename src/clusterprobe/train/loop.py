@@ -77,8 +77,14 @@ def train(
 
     Raises:
         TrainingInterrupted: a signal or the time limit; the state has been saved.
-        UserError: the loss is not finite, or the batch is larger than the training set.
+        UserError: the loss is not finite, the batch is larger than the training set, or the average of the
+            weights would be lost.
     """
+    if recipe.ema is not None and not objective.can_average():
+        raise UserError(
+            "training: `ema` averages the weights that train, but this objective, with its options, leaves "
+            "others behind: leave `ema` out"
+        )
     objective.to(views.device)
     if distributed.is_distributed():
         use_global_batch_norm(objective)

@@ -189,6 +189,11 @@ class Objective(nn.Module, abc.ABC):
         """Return what the run leaves behind."""
         return Networks(self.body, cast(dict[str, Head], dict(self.heads.items())))
 
+    def can_average(self) -> bool:
+        """Say whether `networks` are those that train, so that an average of their weights (`ema`) may
+        replace these."""
+        return True
+
     def chosen_head(self) -> str | None:
         """Return the head that was selected, without labels, among those of `networks`; None: none was."""
         return None

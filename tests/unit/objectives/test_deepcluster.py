@@ -103,3 +103,10 @@ def test_an_interrupted_run_equals_an_undisturbed_one(resumed_equals_undisturbed
 def test_mistakes_are_user_errors(small_networks, networks, options, message):
     with pytest.raises(UserError, match=message):
         make(small_networks(**networks), options, SETTING)
+
+
+def test_a_network_that_diverges_in_the_last_step_of_an_epoch_is_a_user_error(small_networks):
+    objective = make(small_networks(), {}, SETTING)
+    objective.body.network[0].weight.data.fill_(torch.nan)
+    with pytest.raises(UserError, match="not finite; lower the learning rate"):
+        objective.before_epoch(epoch())

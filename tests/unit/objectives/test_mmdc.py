@@ -245,3 +245,17 @@ def test_mistakes_in_heads_are_user_errors(small_networks):
         make(small_networks(heads=2, kind="nearest-mean"), {}, Setting(20, 5, 1, 0))
     with pytest.raises(UserError, match="3 one-hot means need as many dimensions, not 2"):
         make(networks(3, 2), {}, Setting(20, 5, 1, 0))
+
+
+@pytest.mark.parametrize("options", [{}, {"refine_from": 0}, {"rotation": "steps"}], ids=str)
+def test_a_network_that_has_diverged_is_a_user_error(training, options):
+    recipe = {"optimiser": {"name": "sgd", "learning_rate": 1e30}, "augmentation": ROTATING}
+    with pytest.raises(UserError, match=r"not finite.*lower the learning rate"):
+        training("mmdc", options, networks=networks(), **recipe)
+
+
+def test_a_network_that_diverges_in_the_last_step_of_an_epoch_is_a_user_error():
+    objective = make(networks(), {"refine_from": 0}, Setting(20, 5, 4, 0))
+    objective.heads["0"][0].weight.data.fill_(torch.nan)
+    with pytest.raises(UserError, match="not finite; lower the learning rate"):
+        objective.before_epoch(epoch(0, pixels(20)))

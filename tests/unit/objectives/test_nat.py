@@ -236,3 +236,9 @@ def test_one_head_is_needed(small_networks, heads):
 def test_rotations_need_an_augmentation_of_their_own(training):
     with pytest.raises(UserError, match="no augmentation 'rotation'"):
         training("nat", {"rotation": "epochs"})
+
+
+def test_a_network_that_has_diverged_is_a_user_error(training, small_networks):
+    diverging = {"name": "sgd", "learning_rate": 1e30}
+    with pytest.raises(UserError, match="not finite; lower the learning rate"):
+        training("nat", {}, networks=small_networks(), optimiser=diverging)

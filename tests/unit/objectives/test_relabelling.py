@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from clusterprobe.cluster.equipartition import equipartition
 from clusterprobe.cluster.sinkhorn import assign, log_masses, scale, wanted_shares
+from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.heads import build_head
 from clusterprobe.objectives.kernels import relabelling
 from clusterprobe.objectives.kernels.relabelling import HeadRows, Transport, hold
@@ -95,3 +99,13 @@ def test_room_for_features_is_empty_and_can_be_written(monkeypatch, memory):
     assert (room == 0).all()
     room[10:20] += 2
     assert room.sum() == 60
+
+
+def test_a_disk_without_room_for_features_is_a_user_error(monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(relabelling, "_IN_MEMORY", 0)
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(UserError, match="the disk is full"):
+        hold(50, 3, CPU)

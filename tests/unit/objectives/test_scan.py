@@ -321,3 +321,17 @@ def test_features_that_cost_nothing_are_read_again(small_networks):
     expected = direct(objective, features, NEIGHBOURS, weight=5.0)
     assert [first[f"selection_loss/{name}"] for name in "01"] == pytest.approx(expected, rel=1e-5)
     assert again["selection_loss/0"] != pytest.approx(first["selection_loss/0"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("keep", "averages"), [("best", False), ("last", True)])
+def test_an_average_of_the_weights_can_only_replace_those_of_the_last_epoch(
+    training, small_networks, keep, averages
+):
+    def train():
+        return training("scan", {"keep": keep}, networks=small_networks(), ema=0.9)
+
+    if averages:
+        train()
+    else:
+        with pytest.raises(UserError, match="`ema`"):
+            train()

@@ -145,6 +145,22 @@ def test_one_head_after_the_other(small_networks):
     assert changed == [[True, False], [False, True], [True, False]]
 
 
+def test_heads_take_turns_also_where_several_relabellings_fall_due_at_once(small_networks):
+    """By the number that is due, 3, 5, 7, ... here, one of two heads would get all new labels."""
+    options = FEW | {"heads_in_turn": True, "schedule": "linear", "relabellings": 25}
+    objective = make(small_networks(heads=2), options, SETTING)
+    relabelled = []
+    for taken in range(1, 5):
+        before = objective.labels.clone()
+        with torch.no_grad():
+            for head in objective.heads.values():
+                head[0].weight += 0.5 * torch.randn(head[0].weight.shape, generator=generator(taken))
+        objective.before_step(moment(taken))
+        relabelled.append([not torch.equal(*pair) for pair in zip(before, objective.labels, strict=True)])
+    assert int(objective.relabelled) == 9
+    assert relabelled == [[True, False], [False, True]] * 2
+
+
 def test_warm_start_needs_fewer_iterations(small_networks):
     cold, warm = (
         make(small_networks(), FEW | {"power": 40.0, "warm_start": warm}, SETTING) for warm in (False, True)
@@ -233,6 +249,7 @@ def test_labels_become_what_the_network_says(small_networks, training):
 CASES = {
     "all heads": FEW,
     "in turn": FEW | {"heads_in_turn": True, "schedule": "linear", "sum_heads": False},
+    "several due": FEW | {"heads_in_turn": True, "schedule": "linear", "relabellings": 25},
     "reference": FEW | {"labelling": "train-mode", "warm_start": False, "further_heads": [4]},
     "exact": FEW | {"exact": True, "relabellings": 1},
 }

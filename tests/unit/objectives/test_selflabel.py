@@ -275,3 +275,29 @@ def test_an_interrupted_run_equals_an_undisturbed_one(resumed_equals_undisturbed
 def test_mistakes_are_user_errors(small_networks, options, message):
     with pytest.raises(UserError, match=message):
         make(small_networks(heads=2), options, SETTING)
+
+
+@pytest.mark.parametrize(
+    ("options", "averages"),
+    [
+        ({}, True),
+        ({"result": "teacher"}, False),
+        ({"result": "teacher", "teacher": "student-train-mode"}, True),
+    ],
+)
+def test_an_average_of_the_weights_can_only_replace_the_student(training, small_networks, options, averages):
+    def train():
+        return training("selflabel", {"threshold": 0.3} | options, networks=small_networks(), ema=0.9)
+
+    if averages:
+        train()
+    else:
+        with pytest.raises(UserError, match="`ema`"):
+            train()
+
+
+def test_a_network_that_has_diverged_is_an_error_though_it_is_certain_of_nothing(training, small_networks):
+    """After the first step the teacher says NaN, which is above no threshold: all steps are skipped."""
+    diverging = {"name": "sgd", "learning_rate": 1e30}
+    with pytest.raises(UserError, match="not finite; lower the learning rate"):
+        training("selflabel", {"threshold": 0.3}, networks=small_networks(), optimiser=diverging)

@@ -133,3 +133,8 @@ def test_wrong_options_are_said(options, message):
 def test_a_stopped_training_resumes_to_the_same_bits(resumed_equals_undisturbed):
     trained = resumed_equals_undisturbed("temi", {}, (1, 2), heads=2)
     assert trained.chosen in trained.heads
+
+
+def test_heads_are_left_behind_as_copies_so_that_no_average_can_replace_them(training, small_networks):
+    with pytest.raises(UserError, match="`ema`"):
+        training("temi", {}, networks=small_networks(), ema=0.9)

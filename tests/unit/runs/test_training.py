@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,16 @@ from clusterprobe.encoders.canonical import load_encoder, save_encoder, untraine
 from clusterprobe.encoders.preprocessing import Preprocessing
 from clusterprobe.features.extract import extract_shard
 from clusterprobe.features.views import AugmentedViews
-from clusterprobe.images.manifest import read_manifest
+from clusterprobe.images.manifest import Manifest, read_manifest, write_manifest
 from clusterprobe.images.sources import index_dataset, open_source, write_split
 from clusterprobe.objectives.kernels.neighbourhoods import nearest_others
 from clusterprobe.objectives.kernels.scan_loss import neighbourhood_loss
+from clusterprobe.runs import training
 from clusterprobe.runs.ingredients import Ingredients
 from clusterprobe.runs.training import run_training
 from clusterprobe.store.arrays import save_arrays
 from clusterprobe.store.atomic import read_json
+from clusterprobe.train.interrupt import TrainingInterrupted
 
 SIZES = {"train": 20, "test": 9}
 PREPROCESSING = {"size": 8, "resize": 8, "interpolation": "bilinear", "crop_ratio": 1.0,
@@ -102,9 +105,9 @@ def on_features(place: Path, **changes: Any) -> Ingredients:
     return on_images(place, **{"location": None, **features, **changes})
 
 
-def train(made_from: Ingredients, folder: Path, **options: Any) -> list[dict[str, Any]]:
-    """Train two heads for three epochs; return the lines of the log."""
-    definition: Mapping[str, Any] = {
+def definition(**options: Any) -> dict[str, Any]:
+    """Two heads of SCAN for three epochs."""
+    return {
         "kind": "trained",
         "licence": None,
         "seen": "same",
@@ -119,7 +122,19 @@ def train(made_from: Ingredients, folder: Path, **options: Any) -> list[dict[str
         "epochs": 3,
         "batch_size": 5,
     }
-    run_training(definition, made_from, folder, folder / "state", code="", device="cpu")
+
+
+def train(made_from: Ingredients, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    """Train them; return the lines of the log."""
+    return train_as(definition(**options), made_from, folder)
+
+
+def train_as(
+    described: Mapping[str, Any], made_from: Ingredients, folder: Path, deadline: float | None = None
+) -> list[dict[str, Any]]:
+    run_training(
+        described, made_from, folder, folder / "state", code="", device="cpu", deadline_seconds=deadline
+    )
     return [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
 
 
@@ -199,3 +214,73 @@ def test_a_state_belongs_to_its_features(place: Path) -> None:
     assert whole.hashes() != other.hashes()
     chosen = on_images(place, selection_manifest=place / "test.parquet")
     assert chosen.hashes() != on_images(place).hashes()
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"name": "small-convnet", "options": {"channels": 1, "widths": [4, 8], "strides": [1, 1]}},
+        {"name": "small-convnet", "options": {"channels": 1, "widths": [6, 8]}},
+        {"name": "pixels", "options": {"channels": 1, "size": 8}},
+    ],
+    ids=["strides", "widths", "name"],
+)
+def test_a_successor_has_the_architecture_of_its_start(
+    place: Path, tmp_path: Path, architecture: dict[str, Any]
+) -> None:
+    """Strides change no shape of a tensor: without a word heads would stand on other features."""
+    with pytest.raises(UserError, match="its successor must have its architecture"):
+        train_as(definition() | {"architecture": architecture}, on_images(place), tmp_path)
+
+
+def on_labels(place: Path, folder: Path, **changes: Any) -> Ingredients:
+    """The same images with other labels or classes."""
+    images = read_manifest(place / "train.parquet")
+    columns = {name: getattr(images, name) for name in ("ids", "locations", "labels", "classes", "sha256")}
+    path = folder / "labels.parquet"
+    write_manifest(path, Manifest(**columns | changes))
+    return on_images(place, manifest=path, start=None)
+
+
+SUPERVISED = {"objective": {"name": "supervised", "options": {}}, "clusters": None,
+              "head": {"kind": "linear", "options": {"dimensions": 2}, "count": 1}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "described", "resumes"),
+    [
+        ({}, SUPERVISED, True),
+        ({"labels": np.arange(20) % 2}, SUPERVISED, False),
+        ({"classes": ("b", "a")}, SUPERVISED, False),
+        ({"labels": np.arange(20) % 2}, {}, True),
+    ],
+    ids=["the same", "labels", "classes", "without labels"],
+)
+def test_a_state_belongs_to_the_labels_that_it_learns(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    described: dict[str, Any],
+    resumes: bool,
+) -> None:
+    with pytest.raises(TrainingInterrupted):
+        train_as(definition() | described, on_labels(place, tmp_path), tmp_path / "run", deadline=0)
+    train_as(definition() | described, on_labels(place, tmp_path, **changes), tmp_path / "run")
+    assert ("starting afresh" in capsys.readouterr().err) != resumes
+
+
+def test_the_time_limit_counts_from_before_the_images_are_opened(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+
+    def slow(*arguments: Any) -> Any:
+        clock.now += 100
+        return open_data(*arguments)
+
+    open_data = training.open_data
+    monkeypatch.setattr(training, "open_data", slow)
+    monkeypatch.setattr("clusterprobe.train.interrupt.time", SimpleNamespace(monotonic=lambda: clock.now))
+    with pytest.raises(TrainingInterrupted, match="time limit in epoch 1 after step 1"):
+        train_as(definition(), on_images(place), tmp_path, deadline=100)

@@ -4,12 +4,14 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.train import job as jobs
 from clusterprobe.train.__main__ import main
 from clusterprobe.train.job import build_networks, read_recipe
 
@@ -52,6 +54,19 @@ def test_a_deadline_ends_with_75_and_the_next_run_goes_on(job, tmp_path):
     logs = [(Path(each["destination"]) / "log.jsonl").read_bytes() for each in (job, undisturbed)]
     assert logs[0] == logs[1]
     assert all(torch.equal(value, weights(undisturbed)[name]) for name, value in weights(job).items())
+
+
+def test_the_deadline_counts_from_before_the_files_are_hashed(job, tmp_path, monkeypatch, capsys):
+    clock = SimpleNamespace(now=0.0)
+
+    def slow(path: Path) -> str:
+        clock.now += 100
+        return "hash"
+
+    monkeypatch.setattr(jobs, "sha256_file", slow)
+    monkeypatch.setattr("clusterprobe.train.interrupt.time", SimpleNamespace(monotonic=lambda: clock.now))
+    assert main([write(job | {"deadline_seconds": 100}, tmp_path)]) == 75
+    assert "in epoch 1 after step 1" in capsys.readouterr().err
 
 
 def test_the_seed_decides_the_initial_weights(job):

@@ -186,6 +186,18 @@ def test_a_loss_that_is_not_finite_is_an_error(run):
         run(optimiser=Optimiser("sgd", 1e30))
 
 
+def test_an_average_of_weights_that_are_not_left_behind_is_refused(run, everything):
+    class Teacher(everything):
+        def can_average(self) -> bool:
+            return False
+
+        def before_epoch(self, epoch: Epoch) -> None:
+            pytest.fail("training has begun")
+
+    with pytest.raises(UserError, match="leave `ema` out"):
+        run(Teacher(), ema=0.9)
+
+
 def test_a_batch_larger_than_the_set_is_an_error(run):
     with pytest.raises(UserError, match="batch of 23 is larger than the training set of 22"):
         run(batch_size=23)

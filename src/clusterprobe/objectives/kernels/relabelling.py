@@ -6,7 +6,6 @@ device, and every process works on its own rows. `clusterprobe.cluster.sinkhorn`
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from clusterprobe.cluster.equipartition import Bool, deal_out, preferences
 from clusterprobe.cluster.sinkhorn import FLAT, Float64, Int32, Scaling, balance
+from clusterprobe.store.scratch import scratch_rows
 from clusterprobe.train.distributed import all_sum, gather
 
 Number = TypeVar("Number", np.int32, np.float64)
@@ -144,12 +144,11 @@ def hold(rows: int, width: int, device: torch.device) -> Tensor:
     """Return room for features, zeros float32 [rows, width], where there is some.
 
     On a GPU that has twice the memory left; else in memory; what is too large for that in a temporary file,
-    of which the system keeps in memory what fits.
+    of which the system keeps in memory what fits. Raises UserError where the disk has no room for it.
     """
     size = 4 * rows * width
     if device.type == "cuda" and 2 * size <= torch.cuda.mem_get_info(device)[0]:
         return torch.zeros(rows, width, device=device)
     if size <= _IN_MEMORY:
         return torch.zeros(rows, width)
-    with tempfile.TemporaryFile() as file:
-        return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, width)))
+    return torch.from_numpy(scratch_rows((rows, width)))
