@@ -44,12 +44,19 @@ def table_catalogue(wildcards):
     """What the catalogue of encoders says of every entry, for the table that is made of it."""
     if wildcards.table != "kmeans-table-1":
         return []
-    return published_encoders.catalogue_facts(published_encoders.read_catalogue(Path("config/encoders.yaml")))
+    return published_encoders.catalogue_facts(
+        published_encoders.read_catalogue(HOME / "config" / "encoders.yaml")
+    )
 
 
 def encoder_facts(name):
     """What the configuration says of encoders, for the tables and figures of the benchmark of encoders."""
     return cells.encoder_facts(PLAN) if name.startswith("kmeans-") else {}
+
+
+def figure_classes(wildcards):
+    """Where the classes of data sets are named, for the figures that keep to as many clusters."""
+    return CLASS_FACTS if wildcards.figure.startswith("kmeans-") else {}
 
 
 def figure_attributes(wildcards):
@@ -121,6 +128,7 @@ rule draw_figure:
     input:
         results=f"reports/{EXPERIMENT}/results.parquet",
         runs=figure_files,
+        facts=lambda w: list(figure_classes(w).values()),
         histories=lambda w: [history["log"] for history in figure_histories(w)],
         found=lambda w: [
             file
@@ -161,6 +169,7 @@ rule draw_figure:
         found=lambda w: figure_cells.found_labels(PLAN, w.figure),
         compared=lambda w: figure_cells.compared_features(PLAN, w.figure),
         snapshots=lambda w: figure_cells.snapshot_courses(PLAN, w.figure),
+        classes=figure_classes,
         attributes=figure_attributes,
         caption=lambda w: caption("figure", w.figure),
         code=digest("draw_figure.py"),

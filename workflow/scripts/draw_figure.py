@@ -8,6 +8,7 @@ from clusterprobe.evaluate.similarity_histogram import similarities_frame
 from clusterprobe.evaluate.snapshots import snapshot_knn_frame
 from clusterprobe.report.figures import FIGURES, draw_figure, save_figure
 from clusterprobe.report.traces import histories_frame
+from clusterprobe.store.atomic import read_json
 from clusterprobe.store.jobs import job
 from clusterprobe.store.tables import read_table
 
@@ -24,5 +25,6 @@ with job(snakemake):
         "snapshot-knn": lambda: snapshot_knn_frame(params.snapshots),
     }
     data = readers[FIGURES[name].data if name in FIGURES else "results"]()
-    data.attrs |= params.attributes
+    classes = {name: len(read_json(Path(path))["classes"]) for name, path in params.classes.items()}
+    data.attrs |= params.attributes | {"classes": classes}
     save_figure(draw_figure(name, data), Path(snakemake.output.pdf), Path(snakemake.output.png))

@@ -29,14 +29,15 @@ def evaluate_assignments(
     classes: int,
     *,
     seed: int = 0,
+    one_split: bool = False,
 ) -> dict[str, float]:
     """Score the clusters [M] of an evaluated split, given those [N] of the train split; label -1: unknown.
 
     acc: Hungarian, then greedy map fitted on the train split (arXiv 2008.10312, table 2); acc_val: the same
     fitted on the evaluated split; acc_majority: majority map of the train split; chance_acc: acc with
-    permuted labels. Where classes differ in size, scores in which every class counts the same are added (see
-    `imbalance`). Labelled images alone count where labels are needed; scores without labels are left out.
-    Raises UserError for ids out of range and for an empty split.
+    permuted labels, permuted once where both are `one_split`. Where classes differ in size, scores in which
+    every class counts the same are added (see `imbalance`). Labelled images alone count where labels are
+    needed; scores without labels are left out. Raises UserError for ids out of range and for an empty split.
     """
     scores = describe_clusters(eval_clusters, k)
     evaluated = contingency(eval_clusters, eval_labels, k, classes)
@@ -55,12 +56,12 @@ def evaluate_assignments(
 
     scores["acc"] = score(train_labels, eval_labels)
     scores["acc_majority"] = accuracy(evaluated, majority_map(train))
-    scores["chance_acc"] = chance(score, train_labels, eval_labels, seed)
+    scores["chance_acc"] = chance(score, train_labels, None if one_split else eval_labels, seed)
     sizes = train.sum(axis=0)
     if is_unbalanced(sizes):
         right = hungarian_then_greedy_map(train)[eval_clusters] == eval_labels
         scores |= class_scores(right, eval_labels, sizes, "acc")
-        scores["ami_balanced"] = balanced_ami(evaluated, seed)
+        scores |= balanced_ami(evaluated, seed)
     return scores
 
 
@@ -88,18 +89,19 @@ def compare(counts: Int64) -> dict[str, float]:
 
 
 def chance(
-    score: Callable[[Int64, Int64], float], train_labels: Int64, eval_labels: Int64, seed: int
+    score: Callable[[Int64, Int64], float], train_labels: Int64, eval_labels: Int64 | None, seed: int
 ) -> float:
     """Return the mean of `score` over seeded permutations of the known labels of both splits.
 
     This is what a clustering that knows nothing of the classes would get, with the same sizes of clusters and
-    classes and the map fitted anew each time.
+    classes and the map fitted anew each time. Without `eval_labels` the train split itself is scored: the map
+    is fitted on the labels that it is scored on.
     """
     generator = np.random.default_rng(seed)
-    values = [
-        score(_permuted(train_labels, generator), _permuted(eval_labels, generator))
-        for _ in range(PERMUTATIONS)
-    ]
+    values = []
+    for _ in range(PERMUTATIONS):
+        permuted = _permuted(train_labels, generator)
+        values.append(score(permuted, permuted if eval_labels is None else _permuted(eval_labels, generator)))
     return float(np.mean(values))
 
 

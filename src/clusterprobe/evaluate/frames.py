@@ -16,6 +16,7 @@ from clusterprobe.evaluate.clustering import confusion, top_confusions
 from clusterprobe.evaluate.metrics import contingency
 from clusterprobe.images.manifest import read_manifest
 from clusterprobe.runs.assignments import SeedClusters, read_assignments
+from clusterprobe.store.arrays import load_arrays
 from clusterprobe.store.atomic import read_json
 
 
@@ -30,22 +31,26 @@ def seed_clusters(assignments: Path, dataset: str, split: str) -> list[SeedClust
 
 
 def sizes_frame(runs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return columns encoder, encoder_seed, seed, cluster: one row per image and seed of each run.
+    """Return columns encoder, encoder_seed, seed, cluster, k: one row per image and seed of each run.
 
-    A run says `encoder` (readable), `assignments` (path), `dataset` and `split`.
+    k counts the clusters of the model, empty ones too. A run says `encoder` (readable), `assignments` and
+    `model` (paths), `dataset` and `split`.
     """
-    parts = [
-        pd.DataFrame(
-            {
-                "encoder": run["encoder"],
-                "encoder_seed": block.encoder_seed,
-                "seed": block.seed,
-                "cluster": block.cluster,
-            }
-        )
-        for run in runs
-        for block in seed_clusters(Path(run["assignments"]), run["dataset"], run["split"])
-    ]
+    parts = []
+    for run in runs:
+        model = load_arrays(Path(run["model"]))
+        parts += [
+            pd.DataFrame(
+                {
+                    "encoder": run["encoder"],
+                    "encoder_seed": block.encoder_seed,
+                    "seed": block.seed,
+                    "cluster": block.cluster,
+                    "k": int(model[f"clusters/{block.seed}"]),
+                }
+            )
+            for block in seed_clusters(Path(run["assignments"]), run["dataset"], run["split"])
+        ]
     return pd.concat(parts, ignore_index=True)
 
 

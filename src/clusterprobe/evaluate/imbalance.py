@@ -60,16 +60,19 @@ def class_scores(right: Bool, labels: Int64, train_sizes: Int64, prefix: str) ->
     }
 
 
-def balanced_ami(counts: Int64, seed: int = 0) -> float:
-    """Return the AMI of counts [K, C] with classes of one size: that of the smallest that has images.
+def balanced_ami(counts: Int64, seed: int = 0) -> dict[str, float]:
+    """Return ami_balanced: the AMI of counts [K, C] with classes of one size.
 
-    Mean over ten seeded draws, without replacement, of so many images of each class.
+    Mean over ten seeded draws, without replacement, of as many images of each class as the smallest has that
+    has any. Left out where that is one image: of single images any clustering tells as much as chance.
     """
     columns = counts[:, counts.any(axis=0)]
     smallest = int(columns.sum(axis=0).min())
+    if smallest < 2:
+        return {}
     generator = np.random.default_rng(seed)
     values = []
     for _ in range(_DRAWS):
         drawn = [generator.multivariate_hypergeometric(column, smallest) for column in columns.T]
         values.append(ami(np.stack(drawn, axis=1).astype(np.int64)))
-    return float(np.mean(values))
+    return {"ami_balanced": float(np.mean(values))}

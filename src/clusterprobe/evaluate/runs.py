@@ -81,7 +81,7 @@ def _metrics(
     clusters = train.cluster, source.manifest.labels, block.cluster
     if block.dataset == train.dataset:
         classes = max(len(source.classes), 1)
-        scores = evaluate_assignments(*clusters, target.manifest.labels, k, classes)
+        scores = evaluate_assignments(*clusters, target.manifest.labels, k, classes, one_split=block is train)
         if target.counterparts and "acc" in scores:
             shared = set(target.counterparts.values())
             recall = double_counted_recall if "double-counting" in deviations else recall_by_share

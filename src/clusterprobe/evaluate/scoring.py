@@ -85,7 +85,7 @@ def _member_criteria(
             scores["silhouette"] = silhouette(Sample(axes, sample.clusters, k))
         if "generalisation" in names:
             scores["generalisation"] = generalisation(sample, settings["folds"], block.seed)
-    if "view_agreement" in names:
+    if "view_agreement" in names and k <= len(chosen):
         scores |= view_agreement(*_views(cell, member, chosen, basis), k, block.seed)
     return scores
 

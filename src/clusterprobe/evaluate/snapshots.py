@@ -55,17 +55,18 @@ def read_snapshots(training: Mapping[str, Any]) -> Snapshots:
 def snapshot_knn_frame(trainings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return columns dataset, encoder, encoder_seed, epoch, value: kNN top-1 among the images of snapshots.
 
-    Every image is classified by the nearest 20 of the others. A training says `dataset` and `encoder`
-    (readable), `encoder_seed`, and what `read_snapshots` reads. Raises UserError as that does, and for images
-    without labels.
+    Every labelled image is classified by the nearest 20 of the other labelled ones. A training says `dataset`
+    and `encoder` (readable), `encoder_seed`, and what `read_snapshots` reads. Raises UserError as that does,
+    and where no image has a label.
     """
     rows = []
     for training in trainings:
         kept = read_snapshots(training)
-        own = np.arange(len(kept.labels))
+        labelled = np.flatnonzero(kept.labels >= 0)
+        labels, own = kept.labels[labelled], np.arange(len(labelled))
         for epoch, features in kept:
-            known = ArrayRows(features)
+            known = ArrayRows(features[labelled])
             nearest = nearest_in_bank(known, known, _NEIGHBOURS, own)
-            scores = knn_scores(nearest, kept.labels, kept.labels, len(kept.classes), _TEMPERATURE)
+            scores = knn_scores(nearest, labels, labels, len(kept.classes), _TEMPERATURE)
             rows.append((*(training[name] for name in _COLUMNS[:3]), epoch, scores["knn_top1"]))
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -10,7 +10,7 @@ import pandas as pd
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.names import method_title, metric_title
 from clusterprobe.report.selection import DEFAULT, clusterings
-from clusterprobe.report.summary import SEEDS
+from clusterprobe.report.summary import SEEDS, reject_several_runs
 from clusterprobe.report.tables import COMPANION_NOTE, Cell, Column, Format, Row, Table
 
 TITLE = "What each deviation of the published code changes"
@@ -29,7 +29,8 @@ def build_attribution_table(name: str, results: pd.DataFrame) -> Table:
     """Return the scores of clean runs and, below each, those with deviations and their differences from it.
 
     `results` are tidy. A run with deviations is held against the clean run of the variant default on the same
-    encoder, data set, method and number of clusters, seed by seed. Raises UserError if there is no such pair.
+    encoder, data set, method and number of clusters, seed by seed. Raises UserError if there is no such pair,
+    or more than one run for a side of it.
     """
     scores = clusterings(results)
     scores = scores[scores["metric"].isin(_METRICS)]
@@ -73,6 +74,8 @@ def _rows(cell: pd.DataFrame) -> Iterator[Row]:
 
 
 def _row(cell: pd.DataFrame, word: str, runs: pd.DataFrame, clean: pd.DataFrame | None) -> Row:
+    first = cell.iloc[0]
+    reject_several_runs(runs, f"the row {word!r} of {first['encoder']} on {first['dataset']}")
     cells = []
     for metric in _METRICS:
         values = _by_seed(runs, metric)
@@ -83,7 +86,6 @@ def _row(cell: pd.DataFrame, word: str, runs: pd.DataFrame, clean: pd.DataFrame 
             cells.append(Cell(None, reason="the run that the others are held against", seeds=0))
         else:
             cells.append(_summary((values - _by_seed(clean, metric)).dropna(), _ABSENT))
-    first = cell.iloc[0]
     return Row((str(first["encoder"]), word), tuple(cells), _heading(first))
 
 

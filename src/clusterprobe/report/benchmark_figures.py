@@ -1,7 +1,7 @@
 """Figures 1 and 2 of the benchmark of k-means on self-supervised features (arXiv 2008.10312), ours beside it.
 
-Frames carry in `attrs`: `encoders` (by readable name `seen`, and `linear`, a quoted accuracy in percent) and
-`published_as` (data set -> its name in the paper).
+Frames carry in `attrs`: `encoders` (by readable name `seen`, and `linear`, a quoted accuracy in percent),
+`published_as` (data set -> its name in the paper) and `classes` (data set -> how many it has).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from matplotlib.lines import Line2D
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.report.benchmark import METHODS, PAPER
-from clusterprobe.report.curves import SWEPT, draw_sweep
+from clusterprobe.report.curves import SWEPT, draw_sweep, with_numbers
+from clusterprobe.report.names import method_title
 from clusterprobe.report.our_cells import PROBE
 from clusterprobe.report.panels import drawable, legend_below, panels
 from clusterprobe.report.point_labels import NamedPoint, label_points
@@ -28,7 +29,7 @@ from clusterprobe.report.published import published
 from clusterprobe.report.regression import Fit, least_squares
 from clusterprobe.report.selection import DEFAULT, at_home, default_variant, sweep
 from clusterprobe.report.style import GREY, INK, PAGE_WIDTH, looks, percent_axis
-from clusterprobe.report.summary import cells
+from clusterprobe.report.summary import cells, reject_several_runs
 
 FITTED = "ImageNet"
 _PUBLISHED = "published"
@@ -108,8 +109,11 @@ def acc_by_clusters(results: pd.DataFrame) -> Figure:
 
 
 def _self_supervised(results: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the default runs of encoders that saw no labels: on the set of the paper, or the first one."""
-    rows = default_variant(at_home(results))
+    """Return the default runs of encoders that saw no labels: on the set of the paper, or the first one.
+
+    Where the number of classes is known, those with as many clusters.
+    """
+    rows = default_variant(at_home(results), results.attrs.get("classes"))
     with_labels = [name for name, each in facts.items() if each.get("seen") == "labels"]
     rows = rows[rows["method"].isin(METHODS) & ~rows["encoder"].isin(with_labels)]
     called = results.attrs.get("published_as", {})
@@ -129,6 +133,8 @@ def _is_paper_set(results: pd.DataFrame, rows: pd.DataFrame) -> bool:
 def _protocols(name: str, rows: pd.DataFrame, metrics: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the protocols that there are and one row for each encoder and method, with all of the metrics."""
     rows = drawable(name, rows[rows["metric"].isin(metrics)], " and ".join(metrics).upper())
+    for (protocol, encoder, method), part in rows.groupby(["protocol", "encoder", "method"]):
+        reject_several_runs(part, f"the point of {encoder}, {method_title(str(method))} ({protocol})")
     for protocol, part in rows.groupby("protocol", sort=True):
         table = cells(part).reindex(columns=["encoder", "method", *metrics]).dropna(subset=metrics)
         yield _PROTOCOLS[str(protocol)], table
@@ -217,7 +223,8 @@ def _swept(name: str, results: pd.DataFrame, axis: str) -> pd.DataFrame:
     rows = sweep(at_home(results), axis)
     rows = drawable(name, rows[rows["metric"].isin(SWEPT)], f"runs that differ in {axis} only")
     table = cells(rows)
-    return table.assign(line=table["encoder"] + ", " + table["protocol"].map(_PROTOCOLS))
+    lines = table["encoder"] + ", " + table["protocol"].map(_PROTOCOLS)
+    return table.assign(line=with_numbers(lines, table, axis))
 
 
 def _with_published(results: pd.DataFrame, table: pd.DataFrame, source: str, place: str) -> pd.DataFrame:

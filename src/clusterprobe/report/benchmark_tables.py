@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.config.multiples import multiple
 from clusterprobe.report.benchmark import AS_PUBLISHED, CLEAN, METHODS, PAPER, BenchmarkTable, Entry, Score
 from clusterprobe.report.names import COMPANIONS
 from clusterprobe.report.our_cells import PROBE
 from clusterprobe.report.published import PAPER_TITLES, published, published_cell
 from clusterprobe.report.selection import DEFAULT, clusterings
-from clusterprobe.report.summary import CELL, summarise
+from clusterprobe.report.summary import reject_several_runs, summarise
 from clusterprobe.report.tables import COMPANION_NOTE, Cell, Column, Row, Table, metric_column
 
 FURTHER = "not in the paper"
@@ -161,19 +162,13 @@ def _ours(entry: Entry, protocol: str, scope: _Scope) -> tuple[dict[str, Any], s
         return {}, f"waits for a run on {names[0]}{words}"
     rows = _first(rows, "encoder", names)
     if scope.classes is not None:
-        rows = rows[rows["k"] == round(entry.factor * scope.classes)]
+        rows = rows[rows["k"] == multiple(entry.factor, scope.classes)]
     if entry.factor == 1:
         rows = rows[rows["variant"] == DEFAULT]
     if rows.empty:
         return {}, f"waits for a run with {entry.factor:g} × as many clusters as classes"
     rows = _first(rows, "method", METHODS)
-    cells = rows[list(CELL)].drop_duplicates()
-    if len(cells) > 1:
-        differ = ", ".join(column for column in CELL if cells[column].nunique(dropna=False) > 1)
-        raise UserError(
-            f"several runs fit the row {entry.published or names[0]!r} under the protocol {protocol!r}, they "
-            f"differ in {differ}: give all but one of them another variant"
-        )
+    reject_several_runs(rows, f"the row {entry.published or names[0]!r} under the protocol {protocol!r}")
     summary = summarise(rows, ("method",))
     return {str(row["metric"]): row for row in summary.to_dict("records")}, "the images carry no labels"
 

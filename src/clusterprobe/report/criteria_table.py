@@ -76,15 +76,16 @@ def grids(results: pd.DataFrame) -> Iterator[Grid]:
 
 
 def _linear(results: pd.DataFrame) -> pd.Series:
-    """Return the accuracy of the linear probe with all labels, by id of features."""
+    """Return the accuracy of the linear probe with all labels, by data set and id of features."""
     chosen = (results["metric"] == "linear_top1") & (results["variant"] == DEFAULT)
-    return results[chosen].groupby("features")["value"].mean()
+    return results[chosen].groupby(["dataset", "features"])["value"].mean()
 
 
 def _probed(rows: pd.DataFrame, run: str, linear: pd.Series) -> float:
     """Return the mean accuracy of linear probes on the features of a run, NaN if some were not probed."""
-    features = rows.loc[rows["run"] == run].drop_duplicates(["encoder_seed", "seed"])["features"]
-    return float(linear.reindex(features).mean(skipna=False))
+    seeds = rows[rows["run"] == run].drop_duplicates(["encoder_seed", "seed"])
+    probed = pd.MultiIndex.from_frame(seeds[["fit_dataset", "features"]])
+    return float(linear.reindex(probed).mean(skipna=False))
 
 
 def _setting_names(facts: pd.DataFrame) -> pd.Series:

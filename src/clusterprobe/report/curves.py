@@ -30,7 +30,7 @@ def pca_dims(results: pd.DataFrame) -> Figure:
     labels = [str(tick) for tick in ticks]
     if table["dims"].isna().any():
         ticks, labels = [*ticks, 2 * widest], [*labels, "all"]
-    table = table.assign(at=positions, line=_line_names(table))
+    table = table.assign(at=positions, line=_line_names(table, "dims"))
     return draw_sweep(table, "principal components", ticks, labels)
 
 
@@ -40,7 +40,7 @@ def k_sweep(results: pd.DataFrame) -> Figure:
     rows = drawable("k-sweep", rows[rows["metric"].isin(SWEPT)], "runs that differ in clusters only")
     table = cells(rows)
     ticks = sorted({int(value) for value in table["k"]})
-    table = table.assign(at=table["k"].astype("float64"), line=_line_names(table))
+    table = table.assign(at=table["k"].astype("float64"), line=_line_names(table, "k"))
     return draw_sweep(table, "clusters", ticks, [str(tick) for tick in ticks])
 
 
@@ -108,7 +108,7 @@ def draw_sweep(table: pd.DataFrame, label: str, ticks: Sequence[int], labels: Se
     return figure
 
 
-def _line_names(table: pd.DataFrame) -> pd.Series[str]:
+def _line_names(table: pd.DataFrame, swept: str | None = None) -> pd.Series[str]:
     """Return the name of the line of each cell: its encoder, and what else differs between lines."""
     names = table["encoder"].astype("string")
     if table["method"].nunique() > 1:
@@ -116,6 +116,15 @@ def _line_names(table: pd.DataFrame) -> pd.Series[str]:
     for column in ("reducer", "protocol", "head"):
         if table.groupby(["encoder", "method"])[column].nunique(dropna=False).max() > 1:
             names = names + ", " + table[column].astype("string").fillna("no " + column)
+    return with_numbers(names, table, swept)
+
+
+def with_numbers(names: pd.Series[str], table: pd.DataFrame, swept: str | None) -> pd.Series[str]:
+    """Return names of lines with the numbers of components and clusters, where others than `swept` differ."""
+    for column, words in {"dims": "components", "k": "clusters"}.items():
+        lines = table.groupby([table["dataset"], names])[column]
+        if column != swept and lines.nunique(dropna=False).max() > 1:
+            names = names + ", " + table[column].astype("string").fillna("all") + " " + words
     return names
 
 

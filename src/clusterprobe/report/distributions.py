@@ -29,7 +29,7 @@ def cluster_sizes(assignments: pd.DataFrame) -> Figure:
     counts = set()
     for encoder, part in assignments.groupby("encoder", sort=False):
         shares = _sorted_shares(part)
-        mean, spread = shares.mean(axis=0), shares.std(axis=0)
+        mean, spread = shares.mean(axis=0), shares.std(axis=0, ddof=1) if len(shares) > 1 else 0.0
         rank = np.arange(1, len(mean) + 1)
         style = look[str(encoder)]
         mark = style.marker if len(mean) <= 40 else None

@@ -46,8 +46,8 @@ from clusterprobe.store.atomic import atomic_path
 class Drawing:
     """How one figure is drawn: its caption in the paper, its function and what this wants.
 
-    `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster),
-    "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
+    `data` is "results" (the frame of results), "assignments" (columns encoder, encoder_seed, seed, cluster,
+    k), "counts" (a class x class frame of image counts, named by its index and columns), "histories" (columns
     encoder, encoder_seed, epoch, name, value), "prototypes" (columns cluster, image, name), "neighbours"
     (columns anchor, rank, image, true), "retrieval" (the same and encoder), "examples" (columns cluster,
     rank, image, entropy), or one of those that evaluate.label_entropy, evaluate.filters,

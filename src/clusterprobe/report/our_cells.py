@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from clusterprobe.config.errors import UserError
+from clusterprobe.config.multiples import multiple
 from clusterprobe.report.names import method_title
 from clusterprobe.report.selection import DEFAULT, at_home, unlabelled
-from clusterprobe.report.summary import CELL, SEEDS, summarise
+from clusterprobe.report.summary import CELL, SEEDS, reject_several_runs, summarise
 from clusterprobe.report.tables import Cell
 from clusterprobe.store.tables import RESULTS
 
@@ -95,13 +95,7 @@ def our_cells(place: Place, wanted: Wanted) -> tuple[Cell, ...]:
     if rows.empty:
         reason = _waits(place, wanted)
         return tuple(Cell(None, reason=reason, seeds=0) for _ in wanted.metrics)
-    cells = rows[list(CELL)].drop_duplicates()
-    if len(cells) > 1:
-        differ = ", ".join(column for column in CELL if cells[column].nunique(dropna=False) > 1)
-        raise UserError(
-            f"several runs fit the row {wanted.label!r} on {place.dataset}, they differ in {differ}: "
-            "give all but one of them another variant"
-        )
+    reject_several_runs(rows, f"the row {wanted.label!r} on {place.dataset}")
     if wanted.best_run:
         rows = _best_run(rows, wanted.metrics[0])
     if PROBE in wanted.metrics:
@@ -115,7 +109,7 @@ def _runs(place: Place, wanted: Wanted) -> pd.DataFrame:
     chosen = (rows["method"] == wanted.method) & (rows["variant"] == wanted.variant)
     rows = rows[(chosen & (rows["encoder"] == wanted.encoder)).fillna(False).astype(bool)]
     if place.classes is not None:
-        rows = rows[(rows["k"] == round(wanted.factor * place.classes)).fillna(False).astype(bool)]
+        rows = rows[(rows["k"] == multiple(wanted.factor, place.classes)).fillna(False).astype(bool)]
     return rows
 
 

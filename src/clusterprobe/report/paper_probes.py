@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from clusterprobe.report.published import PAPER_TITLES, published, published_cell
-from clusterprobe.report.selection import DEFAULT, at_home
-from clusterprobe.report.summary import summarise
+from clusterprobe.report.selection import DEFAULT, at_home, default_variant
+from clusterprobe.report.summary import reject_several_runs, summarise
 from clusterprobe.report.tables import Cell, Column, Row, Table
 
 _METHODS = ("linear", "knn")
@@ -80,17 +80,22 @@ class ProbeTable:
 
 
 def build_paper_probes(
-    name: str, recipe: ProbeTable, results: pd.DataFrame, published_as: Mapping[str, str] | None = None
+    name: str,
+    recipe: ProbeTable,
+    results: pd.DataFrame,
+    classes: Mapping[str, int] | None = None,
+    published_as: Mapping[str, str] | None = None,
 ) -> Table:
     """Return a table of probes: published numbers, and ours where the experiment has such probes.
 
     Data sets of ours that the paper has not follow after those that it has, with our rows alone. `results`
-    are tidy; `published_as` gives the name in the paper of a data set of ours.
+    are tidy; `classes` gives the number of classes of a data set of ours, `published_as` its name in the
+    paper. Raises UserError if several runs or probes fit a cell.
     """
     numbers = published(recipe.paper)
     numbers = numbers[(numbers["table"] == recipe.table) & ~numbers["metric"].str.startswith("delta")]
     numbers = numbers[numbers["dataset"].isin(recipe.datasets or set(numbers["dataset"]))].drop_duplicates()
-    probes = _measured(results)
+    probes = _measured(results, classes)
     tails = set(probes.loc[probes["metric"].str.endswith("_class_mean"), "dataset"])
     names = {ours: recipe.known_as.get(theirs, theirs) for ours, theirs in (published_as or {}).items()}
     rows: list[Row] = []
@@ -113,11 +118,11 @@ def build_paper_probes(
     return Table(name, recipe.title, recipe.headers, tuple(columns), tuple(rows), _notes(recipe, rows))
 
 
-def _measured(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of our probes, and those of k-means on the features of an encoder."""
+def _measured(results: pd.DataFrame, classes: Mapping[str, int] | None) -> pd.DataFrame:
+    """Return the rows of our probes, and of clean k-means on features, with as many clusters as classes."""
     probes = results["method"].isin(_METHODS) & results["run"].astype("string").str.startswith("probe-")
-    clustered = at_home(results)
-    chosen = (clustered["method"] == "kmeans") & (clustered["variant"] == DEFAULT)
+    clustered = default_variant(at_home(results), classes)
+    chosen = (clustered["method"] == "kmeans") & (clustered["protocol"] == "clean")
     clustered = clustered[chosen & (clustered["metric"] == _BY_KMEANS)]
     return pd.concat([results[probes], clustered]) if len(clustered) else results[probes]
 
@@ -200,6 +205,8 @@ def _ours(
     for name in names:
         own = rows[rows["encoder"] == name]
         if len(own):
+            where = f"the row {row['method']!r} ({reading.title}) on {own['dataset'].iloc[0]}"
+            reject_several_runs(own, where)
             found: Mapping[Any, Any] = summarise(own, ["dataset", "encoder", "run"]).iloc[0].to_dict()
             return Cell(float(found["mean"]), float(found["std"]), int(found["n_seeds"]))
     return Cell(None, reason=waits, seeds=0)

@@ -33,15 +33,18 @@ _TYPES = {"string": "string", "int64": "Int64", "double": "float64"}
 def tidy(results: pd.DataFrame) -> pd.DataFrame:
     """Return `results` with the types of its columns restored: text, nullable integers, numbers.
 
-    A head that training chose differs from seed to seed and names no cell: `head` is kept only where one seed
-    was scored with several heads. Raises UserError if a column is missing.
+    What differs from seed to seed names no cell. `head` is kept only where one seed was scored with several
+    heads: otherwise training chose it. `dims` is null, all of them, where the seeds of a run have bases of
+    different rank, as networks with different units that never fire give. Raises UserError if a column is
+    missing.
     """
     absent = [name for name in RESULTS.names if name not in results.columns]
     if absent:
         raise UserError(f"the results lack the columns {', '.join(absent)}: collect them again")
     results = results.astype({field.name: _TYPES[str(field.type)] for field in RESULTS})
     heads = results.groupby(["run", *SEEDS], dropna=False)["head"].transform("nunique")
-    return results.assign(head=results["head"].where(heads > 1))
+    ranks = results.groupby("run", dropna=False)["dims"].transform("nunique")
+    return results.assign(head=results["head"].where(heads > 1), dims=results["dims"].where(ranks <= 1))
 
 
 def is_null(value: Any) -> bool:
@@ -71,6 +74,17 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
             record |= {str(row.metric): row.mean, f"{row.metric}_std": row.std}
         found.append(record)
     return pd.DataFrame(found).astype({"dims": "Int64", "k": "Int64", "head": "Int64"})
+
+
+def reject_several_runs(rows: pd.DataFrame, where: str) -> None:
+    """Raise UserError that says what differs if `rows`, of which `where` shows one run, are of several."""
+    runs = rows[[*CELL, "run"]].drop_duplicates()
+    if len(runs) > 1:
+        differ = ", ".join(column for column in CELL if runs[column].nunique(dropna=False) > 1)
+        raise UserError(
+            f"several runs fit {where}, they differ in {differ or 'their options'}: give all but one of them "
+            "another variant"
+        )
 
 
 def missing(

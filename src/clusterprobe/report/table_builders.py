@@ -102,7 +102,7 @@ def build_table(
             name, recipe, tidy(results), classes or {}, published_as or {}, encoders or {}
         )
     if isinstance(recipe, ProbeTable):
-        return build_paper_probes(name, recipe, tidy(results), published_as)
+        return build_paper_probes(name, recipe, tidy(results), classes, published_as)
     if isinstance(recipe, PaperTable):
         return build_paper_table(name, recipe, tidy(results), classes, published_as, pretext)
     return build_clusterings(name, tidy(results), classes or {})

@@ -52,13 +52,19 @@ def save_table(table: Table, tex: Path, html: Path, csv: Path) -> None:
 
 
 def _reasons(table: Table) -> list[str]:
-    """Return the reasons for empty cells, in the order in which they appear; their footnotes are a, b, ..."""
+    """Return the reasons for empty cells, in the order in which they appear: that of their footnotes."""
     cells = [cell for _, rows in table.groups() for row in rows for cell in row.cells]
     return list(dict.fromkeys(cell.reason for cell in cells if cell.empty and cell.reason))
 
 
 def _footnote(reasons: list[str], cell: Cell) -> str:
-    return chr(ord("a") + reasons.index(cell.reason or ""))
+    return _mark(reasons.index(cell.reason or ""))
+
+
+def _mark(number: int) -> str:
+    """Return the mark of a footnote, counted from 0: a, b, ..., z, aa, ab, ..."""
+    before, letter = divmod(number, 26)
+    return (_mark(before - 1) if before else "") + chr(ord("a") + letter)
 
 
 def _first_dashes(row: Row) -> list[bool]:
@@ -113,7 +119,7 @@ def _to_latex(table: Table) -> str:
     lines += [r"\bottomrule", r"\end{tabular}}"]
     notes = [escape_latex(note) for note in _notes(table)]
     notes += [
-        rf"\textsuperscript{{{chr(ord('a') + number)}}}~{escape_latex(reason)}."
+        rf"\textsuperscript{{{_mark(number)}}}~{escape_latex(reason)}."
         for number, reason in enumerate(reasons)
     ]
     if notes:
@@ -170,7 +176,7 @@ def _to_html(table: Table) -> str:
     bodies = [_html_group(table, heading, rows, reasons) for heading, rows in table.groups()]
     notes = [f'<p class="note">{text(note)}</p>' for note in _notes(table)]
     notes += [
-        f'<p class="note"><sup>{chr(ord("a") + number)}</sup> {text(reason)}.</p>'
+        f'<p class="note"><sup>{_mark(number)}</sup> {text(reason)}.</p>'
         for number, reason in enumerate(reasons)
     ]
     body = "\n".join(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterprobe.config.errors import UserError
+from clusterprobe.config.multiples import multiple
 from clusterprobe.store.atomic import read_json
 
 
@@ -23,4 +24,4 @@ def number_of_clusters(clusters: Mapping[str, Any], facts: Path) -> int:
             f"{record['dataset']} has no class labels, so that the number of clusters cannot be "
             "derived from them: give it as `k: [20]` in place of `factors`"
         )
-    return max(1, round(len(record["classes"]) * float(clusters["factor"])))
+    return multiple(float(clusters["factor"]), len(record["classes"]))

@@ -94,6 +94,17 @@ def test_published_chance_of_the_map_of_the_evaluated_split(k: int, chance: floa
     assert abs(scores["ami"]) < 0.01
 
 
+def test_chance_of_the_fitted_split_is_what_its_own_random_clusters_get() -> None:
+    """The map is fitted on the labels that are scored: far above 1 / 313, as published for ObjectNet."""
+    generator = np.random.default_rng(0)
+    clusters, labels = generator.integers(313, size=18_574), generator.integers(313, size=18_574)
+    scores = evaluate_assignments(clusters, labels, clusters, labels, 313, 313, one_split=True)
+    assert scores["chance_acc"] == pytest.approx(scores["acc"], rel=0.1)
+    assert scores["chance_acc"] > 8 / 313
+    apart = evaluate_assignments(clusters, labels, clusters, labels, 313, 313)
+    assert apart["chance_acc"] == pytest.approx(1 / 313, rel=0.5)
+
+
 def test_chance_follows_the_largest_class() -> None:
     labels = np.repeat([0, 1], [900, 100])
     clusters = np.random.default_rng(0).integers(20, size=1000)

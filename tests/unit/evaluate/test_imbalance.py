@@ -47,7 +47,7 @@ def test_balanced_ami_of_classes_of_one_size_is_the_ami_and_a_large_class_does_n
     generator = np.random.default_rng(0)
     even = generator.integers(0, 9, (4, 3))
     even[0] += 40 - even.sum(axis=0)
-    assert balanced_ami(even) == pytest.approx(ami(even))
+    assert balanced_ami(even)["ami_balanced"] == pytest.approx(ami(even))
     labels = np.repeat(np.arange(3), [900, 50, 50])
     clusters = np.where(labels == 0, generator.integers(0, 2, 1000), labels + 1)
     counts = contingency(clusters, labels, 4, 3)
@@ -56,9 +56,16 @@ def test_balanced_ami_of_classes_of_one_size_is_the_ami_and_a_large_class_does_n
         draw = np.random.default_rng(seed)
         kept = np.concatenate([draw.permutation(np.flatnonzero(labels == name))[:50] for name in range(3)])
         expected.append(adjusted_mutual_info_score(labels[kept], clusters[kept]))
-    assert balanced_ami(counts) == pytest.approx(np.mean(expected), abs=0.01)
-    assert balanced_ami(counts) == balanced_ami(counts)
-    assert balanced_ami(counts) > ami(counts) + 0.2
+    found = balanced_ami(counts)
+    assert found["ami_balanced"] == pytest.approx(np.mean(expected), abs=0.01)
+    assert balanced_ami(counts) == found
+    assert found["ami_balanced"] > ami(counts) + 0.2
+
+
+def test_of_single_images_there_is_no_balanced_ami():
+    """Ten classes, one of them with one image: drawn so, any clustering agrees perfectly, or not at all."""
+    assert balanced_ami(np.diag([50] * 9 + [1])) == {}
+    assert balanced_ami(np.diag([50] * 9 + [2])) == {"ami_balanced": 1.0}
 
 
 def test_a_clustering_of_unbalanced_classes_is_scored_class_by_class():

@@ -60,6 +60,14 @@ def test_limiting_cases(name: str, clusters: list[int], labels: list[int]) -> No
     assert getattr(metrics, name)(table(clusters, labels)) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7, 20, 100])
+@pytest.mark.parametrize("each", [1, 2, 50])
+def test_a_perfect_match_is_one(classes: int, each: int) -> None:
+    """Of single images too, where what is above chance is rounding alone."""
+    counts = each * np.eye(classes, dtype=np.int64)[np.random.default_rng(0).permutation(classes)]
+    assert metrics.ami(counts) == 1
+
+
 @pytest.mark.parametrize("terms", [7, 2**21])
 def test_expected_information_of_many_sizes(monkeypatch: pytest.MonkeyPatch, terms: int) -> None:
     """Thousands of rows, skewed margins with repeated sizes, in one part or in many."""

@@ -270,6 +270,11 @@ def test_scrambled_labels_change_no_criterion(place: Path) -> None:
     assert _scores(_probe(place, "knn", "train"))[0, "retrieval_top1"] < 0.6, "the labels did change"
 
 
+def test_more_clusters_than_images_in_the_sample_have_no_agreement_of_views(place: Path) -> None:
+    assert {row["metric"] for row in _score(place, k=61)} == {*NAMES[1:]}
+    assert {row["metric"] for row in _score(place, k=60)} > {*NAMES}
+
+
 def test_one_seed_has_no_stability(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.SEEDS", [0])
     assert "stability" not in {row["metric"] for row in _score(place)}

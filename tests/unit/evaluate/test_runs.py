@@ -11,6 +11,7 @@ import pytest
 
 from clusterprobe.cluster.assignment import Assignment
 from clusterprobe.config.errors import UserError
+from clusterprobe.evaluate.clustering import evaluate_assignments
 from clusterprobe.evaluate.frames import confusion_frame, largest_confusions, sizes_frame
 from clusterprobe.evaluate.runs import evaluate_run, neighbour_rows
 from clusterprobe.images.manifest import Manifest, write_manifest
@@ -83,6 +84,16 @@ def test_the_map_of_the_train_split_scores_every_split(tmp_path: Path) -> None:
     assert (row["k"], row["dims"], row["seed"], row["n"], row["encoder_id"]) == (3, 2, 7, 4, "pixels-1")
 
 
+def test_chance_of_the_train_split_fits_the_map_on_what_it_scores(tmp_path: Path) -> None:
+    place = _write(tmp_path)
+    rows = place.rows()
+    clusters, labels = (np.array(given["pets", "train"]) for given in (CLUSTERS, LABELS))
+    own = evaluate_assignments(clusters, labels, clusters, labels, 3, 3, one_split=True)
+    assert rows["pets", "train", "chance_acc"]["value"] == own["chance_acc"]
+    apart = evaluate_assignments(clusters, labels, clusters, labels, 3, 3)
+    assert own["chance_acc"] > apart["chance_acc"]
+
+
 def test_a_transfer_set_is_scored_through_the_label_map(tmp_path: Path) -> None:
     rows = _write(tmp_path).rows()
     # cluster 1 is the owl, which has no counterpart: its image is wrong
@@ -125,6 +136,7 @@ def test_figures_get_sizes_and_confusions(tmp_path: Path) -> None:
         "dataset": "pets",
         "split": "test",
         "assignments": str(place.assignments),
+        "model": str(place.model),
         "train_manifest": place.cell["manifests"][0]["manifest"],
         "manifest": place.cell["manifests"][1]["manifest"],
         "facts": place.cell["manifests"][0]["facts"],
@@ -142,6 +154,8 @@ def test_figures_get_sizes_and_confusions(tmp_path: Path) -> None:
     sizes = sizes_frame([shown])
     assert sizes["cluster"].tolist() == CLUSTERS["pets", "test"]
     assert set(sizes["encoder"]) == {"Pixels"}
+    save_arrays(place.model, {"clusters/7": 5})
+    assert set(sizes_frame([shown])["k"]) == {5}, "two of the clusters asked for are empty"
     with pytest.raises(UserError, match="assigns no images of pets/val"):
         confusion_frame(shown | {"split": "val"})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.evaluate.snapshots import read_snapshots, snapshot_knn_frame
-from clusterprobe.images.manifest import Manifest, write_manifest
+from clusterprobe.images.manifest import Manifest, read_manifest, write_manifest
 from clusterprobe.report.figures import draw_figure
 from clusterprobe.store.arrays import save_arrays
 
@@ -58,6 +59,17 @@ def test_neighbours_among_the_kept_images_vote(training: dict[str, Any]) -> None
     assert (axis.get_title(loc="left"), other.get_title(loc="left")) == ("digits", "digits-lt")
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "9"]
     np.testing.assert_allclose(axis.lines[0].get_ydata(), expected)
+
+
+def test_images_without_a_label_neither_vote_nor_count(training: dict[str, Any]) -> None:
+    path = Path(training["manifest"])
+    manifest = read_manifest(path)
+    write_manifest(path, replace(manifest, labels=np.where(np.arange(90) % 10 < 6, -1, manifest.labels)))
+    values = snapshot_knn_frame([training])["value"]
+    assert values.iloc[-1] == 1
+    write_manifest(path, replace(manifest, labels=np.full(90, -1)))
+    with pytest.raises(UserError, match="label"):
+        snapshot_knn_frame([training])
 
 
 def test_snapshots_of_other_images_are_refused(training: dict[str, Any]) -> None:

@@ -66,6 +66,15 @@ def test_signs_are_printed(table: Table) -> None:
     assert len(CHANGING) == sum(column.header.startswith("Δ") for column in table.columns)
 
 
+@pytest.mark.parametrize("protocol", ["clean", "published"])
+def test_runs_that_differ_in_dimensions_are_never_pooled(protocol: str, results: pd.DataFrame) -> None:
+    rows = deviating(results)
+    chosen = (rows["variant"] == "default") & (rows["method"] == "kmeans") & (rows["protocol"] == protocol)
+    other = rows[chosen].assign(dims=8, run="other")
+    with pytest.raises(UserError, match=r"several runs fit the row .* differ in dims: give all but one"):
+        build_table("attribution", pd.concat([rows, other], ignore_index=True))
+
+
 @pytest.mark.latex
 def test_it_compiles_alone(table: Table, compiles_alone: Callable[[Table], bool]) -> None:
     assert compiles_alone(table)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import linregress
 
+from clusterprobe.config.errors import UserError
 from clusterprobe.report.figures import draw_figure
 from clusterprobe.report.panels import panels
 from clusterprobe.report.point_labels import NamedPoint, label_points
@@ -106,3 +107,21 @@ def test_sweeps_stand_beside_the_published_points(
     assert sizes == sorted([count, 4 if name.endswith("a") else 3])
     benchmark_results.attrs["published_as"] = {}
     assert len(draw_figure(name, benchmark_results).axes[0].lines) == 1
+
+
+@pytest.mark.parametrize("name", ["kmeans-figure-1a", "kmeans-figure-1b"])
+def test_an_encoder_is_one_point_of_as_many_clusters_as_classes(
+    name: str, benchmark_results: pd.DataFrame
+) -> None:
+    """Groups may ask for several numbers of clusters, or of components, without a variant."""
+    before = points(draw_figure(name, benchmark_results))
+    default = (benchmark_results["variant"] == "default") & (benchmark_results["dataset"] == "imagenet")
+    default &= benchmark_results["k"].notna()
+    twice = benchmark_results[default]
+    twice = twice.assign(k=2000, run=twice["run"] + "-2000", value=twice["value"] / 2)
+    rows = pd.concat([twice, benchmark_results], ignore_index=True)
+    rows.attrs = benchmark_results.attrs
+    with pytest.raises(UserError, match=r"several runs fit the point .* differ in k: give all but one"):
+        draw_figure(name, rows)
+    rows.attrs = benchmark_results.attrs | {"classes": {"imagenet": 1000}}
+    assert points(draw_figure(name, rows)) == before

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from clusterprobe.config.errors import UserError
 from clusterprobe.report.cld_tables import CLD_TABLES
 from clusterprobe.report.paper_probes import ProbeTable
 from clusterprobe.report.published import published
@@ -22,7 +23,7 @@ def row(
     found: dict[str, object] = dict.fromkeys(RESULTS.names)
     found |= {"dataset": dataset, "fit_dataset": dataset, "split": "test", "method": method, "metric": metric}
     found |= {"seed": 0, "encoder": encoder, "variant": "default", "value": value, "n": 9}
-    return found | {"run": f"probe-{encoder}-{metric}"} | more
+    return found | {"protocol": "clean", "run": f"probe-{encoder}-{metric}"} | more
 
 
 def results(*rows: dict[str, object]) -> pd.DataFrame:
@@ -106,6 +107,24 @@ def test_mutual_information_is_that_of_k_means_by_the_geometric_mean():
     assert cell(table, "CLD fG", "Retrieval ours", "CIFAR10").mean == pytest.approx(0.8)
     assert cell(table, "CLD fG", "kNN ours", "CIFAR10").reason == "waits for a kNN probe on CIFAR10"
     assert cell(table, "NPID fI", "NMI (geometric) ours", "CIFAR10").reason == "waits for k-means on CIFAR10"
+
+
+def test_of_k_means_those_with_as_many_clusters_as_classes_and_no_deviations_count():
+    runs = [(k, "clean", value) for k, value in ((5, 0.1), (10, 0.2), (20, 0.3))] + [(10, "published", 0.4)]
+    rows = [
+        row("NPID", "nmi_geometric", value, method="kmeans", k=k, protocol=protocol, run=f"{protocol}-{k}")
+        for k, protocol, value in runs
+    ]
+    table = build_table("cld-table-6", results(*rows), {"cifar10": 10}, published_as=PUBLISHED_AS)
+    assert cell(table, "NPID fI", "NMI (geometric) ours", "CIFAR10").mean == pytest.approx(0.2)
+    with pytest.raises(UserError, match=r"several runs fit the row 'NPID fI' \(NMI .* they differ in k: "):
+        build_table("cld-table-6", results(*rows), published_as=PUBLISHED_AS)
+
+
+def test_two_probes_that_nothing_tells_apart_are_never_pooled_or_picked():
+    rows = [row("NPID", "knn_top1", value, run=f"probe-{value}") for value in (0.1, 0.2)]
+    with pytest.raises(UserError, match=r"the row 'NPID' \(kNN\) on cifar10, they differ in their options"):
+        build_table("cld-table-2", results(*rows), published_as=PUBLISHED_AS)
 
 
 def test_detection_is_quoted_and_says_so():

@@ -218,10 +218,55 @@ def test_sweep_figure_draws_every_point_of_every_encoder(results: pd.DataFrame) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("figure", "endings"),
+    [
+        ("k-sweep", ["8 components", "16 components"]),
+        ("pca-dims", ["10 clusters", "20 clusters"]),
+        ("kmeans-figure-2b", ["8 components", "16 components"]),
+    ],
+)
+def test_runs_that_differ_in_the_other_number_are_lines_of_their_own(
+    figure: str, endings: list[str], results: pd.DataFrame
+) -> None:
+    first = results[(results["method"] == "kmeans") & (results["variant"] == "default")]
+    first = first[(first["encoder"] == first["encoder"].iloc[0]) & (first["reducer"] == "pca")]
+    grid = pd.concat(
+        first.assign(dims=dims, k=k, run=f"{dims}-{k}") for dims in (8, 16) for k in (10, 20)
+    ).astype({"dims": "Int64", "k": "Int64"})
+    drawn = draw_figure(figure, grid)
+    lines = [line for line in drawn.axes[0].lines if len(np.ravel(line.get_xdata())) > 1]
+    assert all(len(set(np.ravel(line.get_xdata()))) == len(np.ravel(line.get_xdata())) for line in lines)
+    names = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert [name.rpartition(", ")[2] for name in names[:2]] == endings
+
+
+def test_components_whose_number_differs_between_seeds_stand_at_the_right(results: pd.DataFrame) -> None:
+    """With `dims: null` the results hold the rank of each seed: one point, not one for each rank."""
+    rank = 60 + results["seed"]
+    figure = draw_figure("pca-dims", results.assign(dims=results["dims"].fillna(rank)))
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [6] * 4  # type: ignore[arg-type]
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()][-2:] == ["32", "all"]
+
+
 def test_empty_clusters_count_when_the_number_asked_for_is_known() -> None:
     frame = pd.DataFrame({"encoder": "a", "encoder_seed": None, "seed": 0, "cluster": [0, 0, 0, 1]})
     shares = draw_figure("cluster-sizes", frame.assign(k=4)).axes[0].lines[0].get_ydata()
     assert list(np.ravel(shares)) == [0.75, 0.25, 0, 0]
+
+
+def test_the_band_of_sizes_is_the_deviation_of_a_sample() -> None:
+    """Largest shares of 3/4 and 1/4 of two seeds: a standard deviation of sqrt(2)/4 with ddof=1."""
+    seeds = {0: [0, 0, 0, 1], 1: [0, 1, 2, 3]}
+    parts = [
+        pd.DataFrame({"encoder": "a", "encoder_seed": None, "seed": seed, "cluster": found})
+        for seed, found in seeds.items()
+    ]
+    (band,) = draw_figure("cluster-sizes", pd.concat(parts).assign(k=4)).axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]  # type: ignore[index]
+    assert heights.max() == pytest.approx(0.5 + np.sqrt(2) / 4)
+    (alone,) = draw_figure("cluster-sizes", parts[0].assign(k=4)).axes[0].collections
+    assert alone.get_paths()[0].vertices[:, 1].max() == 0.75  # type: ignore[index]
 
 
 def test_names_with_dollar_signs_are_text(results: pd.DataFrame, tmp_path: Path) -> None:

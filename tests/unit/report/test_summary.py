@@ -68,6 +68,17 @@ def test_tidy_names_missing_columns(results: pd.DataFrame) -> None:
         tidy(results.drop(columns=["head", "protocol"]))
 
 
+def test_a_rank_that_differs_between_seeds_names_no_cell(results: pd.DataFrame) -> None:
+    """All components of a run with `dims: null`: units that never fire leave the seeds different numbers."""
+    default = results[results["encoder"].eq("SimCLR") & results["variant"].eq("default")]
+    all_of_them = default.assign(dims=default["seed"].map({0: 245, 1: 240, 2: 246}))
+    every_seed_alike = default.assign(dims=64, run="other-" + default["run"], variant="dims")
+    rows = tidy(pd.concat([all_of_them, every_seed_alike], ignore_index=True))
+    assert rows.loc[rows["variant"] == "default", "dims"].isna().all()
+    assert rows.loc[rows["variant"] == "dims", "dims"].eq(64).all()
+    assert set(summarise(rows, CELL)["n_seeds"]) == {3}
+
+
 def test_cells_hold_mean_and_deviation_of_each_metric(results: pd.DataFrame) -> None:
     rows = tidy(results)
     rows = rows[rows["metric"].isin(["acc", "ari"]) & rows["dims"].isna() & (rows["k"] == 10)]

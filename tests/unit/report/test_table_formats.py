@@ -92,6 +92,15 @@ def test_dashes_with_one_reason_share_a_mark_and_the_table_says_so() -> None:
     assert "holds for the dashes" not in render(small(Cell(None, reason="one"))).tex
 
 
+def test_marks_go_on_after_z() -> None:
+    rendered = render(small(*(Cell(None, reason=f"reason {number}") for number in range(28))))
+    for mark, number in (("a", 0), ("z", 25), ("aa", 26), ("ab", 27)):
+        assert rf"--\rlap{{\textsuperscript{{{mark}}}}}" in rendered.tex
+        assert rf"\textsuperscript{{{mark}}}~reason {number}." in rendered.tex
+        assert f'<sup class="mark">{mark}</sup>' in rendered.html
+        assert f"<sup>{mark}</sup> reason {number}." in rendered.html
+
+
 def test_a_table_of_labels_alone_renders() -> None:
     rendered = render(Table("t", "T", ("Operation", "Interval"), (), (Row(("rotate", "−30 to 30"), ()),)))
     assert r"rotate & $-$30 to 30 \\" in rendered.tex
