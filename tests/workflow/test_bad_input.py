@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from project import EXPERIMENT, PREPROCESSING, SIMCLR, Project, experiment, small_experiment, write_pictures
+from project import (
+    EXPERIMENT,
+    PREPROCESSING,
+    SIMCLR,
+    Project,
+    experiment,
+    job_counts,
+    small_experiment,
+    write_pictures,
+)
 
 PIXELS = EXPERIMENT["encoders"]["pixels"]
 
@@ -86,6 +95,15 @@ def test_mistake_in_the_configuration_stops_at_once(bare: Project, mistake: str)
     assert len(shown) < 2
     assert len(failed.stderr.strip().splitlines()) < 12, failed.stderr
     assert not (bare.folder / "data").exists()
+
+
+def test_encoder_that_nothing_takes_is_named(tmp_path: Path) -> None:
+    groups = [{"method": "kmeans", "encoders": ["pixels"]}]
+    project = Project.create(tmp_path / "project", experiment(clusterings=groups))
+    write_pictures(project.folder / "images", each=2)
+    looked = project.run("--dry-run")
+    assert looked.text.count("so that they are not made: encoders simclr\n") == 1
+    assert "train_encoder" not in job_counts(looked.text)
 
 
 def stopped(project: Project, rule: str, *arguments: str) -> str:

@@ -57,7 +57,7 @@ def dry_run(project: Project, *arguments: str, **environment: str) -> tuple[dict
 def test_the_whole_benchmark_is_planned_at_once_and_nothing_is_downloaded(
     places: dict[str, str], tmp_path: Path
 ) -> None:
-    """How long at once is on this machine at this time, a Snakefile of as many jobs with nothing in it says."""
+    """What that means on this machine now is said by a Snakefile of as many jobs with nothing in them."""
     project = Project.create(tmp_path / "project")
     counts, seconds = dry_run(project, "--configfile", "config/imagenet.yaml", **places)
     _, plain = dry_run(Project(plain_project(tmp_path / "plain", counts["total"])))

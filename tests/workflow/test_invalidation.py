@@ -180,6 +180,11 @@ def test_a_readable_name_starts_the_report_only(copied: Project) -> None:
     assert set(counts) <= set(REPORTED)
 
 
+def test_what_people_read_of_an_encoder_starts_the_overview_only(copied: Project) -> None:
+    encoders = EXPERIMENT["encoders"] | {"simclr": SIMCLR | {"seen": "labels", "licence": "MIT"}}
+    assert reconfigured(copied, encoders=encoders) == {"write_overview": 1}
+
+
 def test_another_experiment_shares_all_cells(copied: Project) -> None:
     """Under its own name, and with another order and another selection of the same things."""
     other = copied.configure(experiment(name="other", clusterings=EXPERIMENT["clusterings"][::-1]), "other")
@@ -214,7 +219,7 @@ def test_one_more_seed_computes_one_seed(copied: Project) -> None:
         }
         | CLUSTERED
     )
-    copied.run("reports/tiny/results.parquet")
+    copied.run("reports/tiny/results.parquet", warm=True)
 
     now = {path: path.stat().st_mtime_ns for path in copied.found("data/clusterings/fits/*/*")}
     assert {path: now[path] for path in fits} == fits, "the fits of the old seeds were loaded"

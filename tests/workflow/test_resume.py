@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from project import EXPERIMENT, Project, experiment, kill_group, write_pictures
+from project import EXPERIMENT, SIMCLR, Project, experiment, kill_group, write_pictures
 
 WAIT = """
 
@@ -89,7 +89,7 @@ def lines(project: Project, name: str) -> Counter[str]:
 def go_on(project: Project, *targets: str) -> None:
     """Do what a person does after a crash: run again. The lock of the killed run is no obstacle."""
     (project.folder / "held").unlink()
-    assert "A run was killed here" in project.run(*targets).stderr
+    assert "A run was killed here" in project.run(*targets, warm=not targets).stderr
 
 
 def test_killed_training_goes_on_and_ends_with_the_same_bytes(copied: Project, finished: Project) -> None:
@@ -106,6 +106,18 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(copied: Project, f
     assert copied.hashes() == finished.hashes()
     assert copied.jobs() == {}
     assert not copied.found("data/training/*/state")
+
+
+def test_killed_training_goes_on_though_its_licence_was_corrected(copied: Project) -> None:
+    hold_training(copied)
+    training = ("--until", "train_encoder")
+    with copied.running(*training) as process:
+        copied.wait_for(lambda: lines(copied, "steps.txt").total() == 4, process)
+        kill_group(process)
+    encoders = EXPERIMENT["encoders"] | {"simclr": SIMCLR | {"seen": "labels", "licence": "MIT"}}
+    copied.configure(experiment(encoders=encoders))
+    go_on(copied, *training)
+    assert lines(copied, "steps.txt") == EVERY_STEP | {"0 0 1": 2, "1 0 1": 2}
 
 
 def is_new(path: Path, finished: Project, copied: Project) -> bool:

@@ -1,5 +1,6 @@
 # Only the wiring of the configuration: the plan says what there is, paths say where.
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,11 @@ def digest(script, *modules):
     return code_digest(SCRIPTS / script, modules)
 
 
+def told(function):
+    """A parameter whose change starts nothing: Snakemake compares none whose function asks for the output."""
+    return lambda wildcards, output: function(wildcards)
+
+
 def memory(wildcards, attempt):
     """Twice the memory at every retry."""
     return COMPUTE.memory_mb * 2 ** (attempt - 1)
@@ -74,6 +80,13 @@ def report_files():
     return report_targets(PLAN)
 
 
+def configuration():
+    """The part of the command line that chose the configuration of this run."""
+    files, values = workflow.overwrite_configfiles, workflow.config_settings.config_args
+    chosen = ["--configfile", *map(str, files)] if files else []
+    return chosen + (["--config", *values] if values else [])
+
+
 def build_report():
     """Wrap what was made into one HTML file that opens with no network; a part of it makes no report."""
     if not all(Path(path).exists() for path in report_files()):
@@ -81,14 +94,13 @@ def build_report():
     target = Path(f"reports/{EXPERIMENT}/report.html")
     partial = target.with_name(".report.html")
     target.unlink(missing_ok=True)
-    configuration = [f"--configfile={path}" for path in workflow.overwrite_configfiles]
     command = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
-    command += ["--report", str(partial), "--nolock", *configuration]
+    command += ["--report", str(partial), "--nolock", *configuration()]
     done = subprocess.run([*command, "--workflow-profile", "none"], capture_output=True, text=True)
     if done.returncode:
         partial.unlink(missing_ok=True)
         reason = done.stderr.strip().rpartition("\n")[2]
-        again = " ".join(["snakemake --report", str(target), *configuration])
+        again = shlex.join(["snakemake", "--report", str(target), *configuration()])
         raise WorkflowError(f"all is made but {target}: {reason}\nWhen that is mended: {again}")
     partial.replace(target)
     print(f"The report: {target}", file=sys.stderr)

@@ -1,5 +1,7 @@
 # Data sets to manifests.
 
+from clusterprobe.config.label_maps import located
+
 
 def index_input(wildcards):
     dataset = PLAN.datasets[wildcards.dataset]
@@ -30,7 +32,8 @@ rule render_shifted:
         mem_mb=memory,
         runtime=runtime,
     params:
-        definition=lambda w: PLAN.datasets[w.dataset].definition.model_dump(mode="json"),
+        definition=lambda w: indexing_definition(PLAN.datasets[w.dataset].definition),
+        label_map=told(lambda w: located(PLAN.datasets[w.dataset].definition.label_map)),
         code=digest("render_shifted.py"),
     script:
         "../scripts/render_shifted.py"

@@ -1,6 +1,7 @@
 # Encoders that are not trained here: built, or fetched and converted.
 
-from clusterprobe.config.encoders import READ_ELSEWHERE
+from clusterprobe.config.encoders import READ_ELSEWHERE, encoder_identity
+from clusterprobe.config.stamps import checkpoint_stamp
 
 
 def encoders_of_kind(*kinds):
@@ -10,16 +11,12 @@ def encoders_of_kind(*kinds):
 
 def encoder_definition(wildcards):
     encoder = PLAN.encoders[wildcards.encoder]
-    definition = encoder.definition.model_dump(
-        mode="json",
-        exclude={
-            *("title", "output", "trained_on", "encoder_seeds", "start", "neighbours", "cached_views"),
-            "published",
-        },
-    )
-    if definition.get("snapshots") is None:
-        definition.pop("snapshots", None)
-    return definition | {"preprocessing": encoder.definition.preprocessing.resolved(), "seed": encoder.seed}
+    return encoder_identity(encoder.definition) | {"seed": encoder.seed}
+
+
+def about_encoder(wildcards):
+    """What people read of an encoder: its record holds it, but a correction makes no encoder anew."""
+    return PLAN.encoders[wildcards.encoder].definition.model_dump(mode="json", include={"licence", "seen"})
 
 
 def files_of_layout(*layouts):
@@ -40,9 +37,14 @@ def checkpoint_origin(wildcards):
     return definition.model_dump(mode="json", include=keys) | {"origin": definition.origin}
 
 
+def checkpoint_note(wildcards):
+    """Where the stamp of a fetched checkpoint is noted; no declared output, as only a local one has a stamp."""
+    return f"data/checkpoints/{wildcards.encoder}.stamp"
+
+
 def checkpoint_content(wildcards):
     definition = PLAN.encoders[wildcards.encoder].definition
-    keys = {"architecture", "layout", "prefix", "ignore", "resample", "feature", "licence", "seen"}
+    keys = {"architecture", "layout", "prefix", "ignore", "resample", "feature"}
     return definition.model_dump(mode="json", include=keys) | {
         "origin": definition.origin,
         "preprocessing": definition.preprocessing.resolved(),
@@ -87,6 +89,8 @@ rule fetch_checkpoint:
         runtime=runtime,
     params:
         definition=checkpoint_origin,
+        stamp=lambda w: checkpoint_stamp(PLAN.encoders[w.encoder].definition, Path(checkpoint_note(w))),
+        note=checkpoint_note,
         code=digest("fetch_checkpoint.py"),
     script:
         "../scripts/fetch_checkpoint.py"
@@ -134,6 +138,7 @@ rule convert_checkpoint:
         runtime=runtime,
     params:
         definition=checkpoint_content,
+        about=told(about_encoder),
         code=digest("convert_checkpoint.py"),
     script:
         "../scripts/convert_checkpoint.py"

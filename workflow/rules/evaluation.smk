@@ -21,6 +21,7 @@ rule evaluate_clustering:
         runtime=runtime,
     params:
         cell=lambda w: cells.evaluation_cell(PLAN.runs[w.run]),
+        label_maps=told(lambda w: cells.label_maps(PLAN.runs[w.run])),
         code=digest("evaluate_clustering.py"),
     script:
         "../scripts/evaluate_clustering.py"

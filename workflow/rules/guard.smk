@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.stamps import absent_places
+from clusterprobe.config.targets import unused_encoders
 from clusterprobe.store.disk import check_writable
 from clusterprobe.store.occupancy import occupy
 
@@ -28,6 +29,12 @@ def check_images():
                 "before: mount its disk, or correct the path in the configuration"
             )
 
+
+if workflow.is_main_process and (unused := unused_encoders(PLAN)):
+    print(
+        f"no clustering and no probe takes, so that they are not made: encoders {', '.join(unused)}",
+        file=sys.stderr,
+    )
 
 if WILL_WRITE and workflow.is_main_process and not workflow.output_settings.dryrun:
     try:

@@ -1,10 +1,8 @@
 # A folder of pictures: its clusters as tables, a gallery and a model that travels.
 
 from clusterprobe.config import cells, picture_cells
-from clusterprobe.store.hashing import sha256_file
 
 PICTURES = f"data/pictures/{EXPERIMENT}"
-PAGE_FILES = Path(picture_cells.__file__).parents[1] / "report" / "gallery_page"
 
 
 # All numbers of clusters that there is a choice of are tried in one job: to start some jobs for each of them would
@@ -70,6 +68,7 @@ rule evaluate_candidates:
             }
             for run in CANDIDATE_RUNS
         ],
+        label_maps=told(lambda w: [cells.label_maps(run) for run in CANDIDATE_RUNS]),
         code=digest("evaluate_candidates.py"),
     script:
         "../scripts/evaluate_candidates.py"
@@ -174,7 +173,6 @@ rule build_picture_gallery:
         about=lambda w: picture_cells.about(PLAN),
         embedded_megabytes=lambda w: PLAN.config.pictures.embedded_megabytes,
         caption=caption("page", "choice"),
-        page=[sha256_file(path) for path in sorted(PAGE_FILES.iterdir()) if path.is_file()],
         code=digest("build_picture_gallery.py"),
     script:
         "../scripts/build_picture_gallery.py"

@@ -48,6 +48,7 @@ rule train_encoder:
         device=COMPUTE.device,
     params:
         definition=training_definition,
+        about=told(about_encoder),
         state=lambda w: f"data/training/{w.encoder}/state",
         code=training_code,
     script:

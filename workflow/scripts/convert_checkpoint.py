@@ -7,5 +7,6 @@ from clusterprobe.encoders.published import convert_published
 from clusterprobe.store.jobs import job
 
 with job(snakemake):
-    encoder = convert_published(snakemake.params.definition, *map(Path, snakemake.input))
+    definition = snakemake.params.definition | snakemake.params.about
+    encoder = convert_published(definition, *map(Path, snakemake.input))
     save_encoder(Path(snakemake.output.record).parent, encoder)

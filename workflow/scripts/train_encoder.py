@@ -14,7 +14,7 @@ with job(snakemake):
         made_from["start"] = str(Path(given.start[0]).parent)
     exit_code = train_in_processes(
         resources.gpu,
-        snakemake.params.definition,
+        snakemake.params.definition | snakemake.params.about,
         made_from,
         str(Path(snakemake.output.record).parent),
         snakemake.params.state,

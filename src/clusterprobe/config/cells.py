@@ -8,6 +8,7 @@ from typing import Any
 from clusterprobe.config import paths
 from clusterprobe.config.deviations import SCORING
 from clusterprobe.config.encoders import FileEncoder, Named, TrainedEncoder
+from clusterprobe.config.label_maps import counted_as, located
 from clusterprobe.config.model import HEAD_METHODS
 from clusterprobe.config.planned import Features, Neighbours, Plan, PlannedDataset, PlannedEncoder, Run
 
@@ -167,8 +168,13 @@ def evaluation_cell(run: Run) -> dict[str, Any]:
             | ({} if dataset.definition.labelled else {"labelled": False})
             for dataset, split in clustered_splits(run)
         ],
-        "label_maps": {target.name: label_map for target, label_map in run.transfer},
+        "label_maps": {target.name: counted_as(label_map) for target, label_map in run.transfer},
     }
+
+
+def label_maps(run: Run) -> dict[str, str]:
+    """Return for each transfer set of a run the name of its label map, or where it lies."""
+    return {target.name: located(label_map) for target, label_map in run.transfer}
 
 
 def evaluation_inputs(run: Run) -> dict[str, Any]:
@@ -188,10 +194,7 @@ def readable_names(plan: Plan) -> dict[str, dict[str, str]]:
         for run in plan.runs.values()
     }
     for mined in plan.purity.values():
-        names[mined.id] = {
-            "encoder": plan.title("encoder", mined.features.encoder.name),
-            "variant": "default",
-        }
+        names[mined.id] = {"encoder": plan.title("encoder", mined.encoder), "variant": "default"}
     for probe in plan.probes.values():
         names[probe.id] = {"encoder": plan.title("encoder", probe.encoder), "variant": probe.variant}
     return names

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clusterprobe.config.class_files import hashes_of_lists
-from clusterprobe.config.datasets import Dataset, TorchvisionDataset
+from clusterprobe.config.datasets import Dataset, ShiftedDataset, TorchvisionDataset
+from clusterprobe.config.label_maps import counted_as
 
 _SHOWN = {"shards", "title", "published_as"}
 _RELABELLING = {"classes", "superclasses", "labels"}
@@ -36,8 +37,8 @@ _LATER |= {"growing", "label_file", "bursts"}
 def dataset_identity(dataset: Dataset) -> dict[str, Any]:
     """Return what defines a data set: moving a folder does not make another data set of it.
 
-    Classes and superclasses count by their names, whatever file they were read from; superclasses only where
-    they are the labels.
+    Classes and superclasses count by their names, and label maps by what they say, whatever file they were
+    read from; superclasses only where they are the labels.
     """
     fields = _given(dataset, _RELABELLING)
     identity = {key: value for key, value in fields.items() if key not in NOT_IDENTITY}
@@ -50,11 +51,13 @@ def dataset_identity(dataset: Dataset) -> dict[str, Any]:
 
 
 def indexing_definition(dataset: Dataset) -> dict[str, Any]:
-    """Return what indexing has to know of a data set."""
+    """Return what indexing has to know of a data set, and the rendering of a shifted one."""
     return _given(dataset, _SHOWN | _RELABELLING) | dataset.relabelling
 
 
 def _given(dataset: Dataset, excluded: set[str]) -> dict[str, Any]:
     fields = dataset.model_dump(mode="json", exclude=excluded)
+    if isinstance(dataset, ShiftedDataset):
+        fields["label_map"] = counted_as(dataset.label_map)
     absent = {key for key in _LATER & fields.keys() if fields[key] is None or fields[key] is False}
     return {key: value for key, value in fields.items() if key not in absent}

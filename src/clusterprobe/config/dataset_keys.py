@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from clusterprobe.config.class_files import read_classes, read_superclasses
+from clusterprobe.config.errors import nearest
 from clusterprobe.config.strict import Strict
 
 Paths = dict[str, str]
@@ -90,7 +93,9 @@ class LocatedDataset(AnyDataset):
     verify: Literal["decode", "header"] = Field(
         "decode", description="decode every image while indexing, or only look at its header"
     )
-    limit: dict[str, int] | None = Field(None, description="at most this many images per split, stratified")
+    limit: dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="at most this many images per split, stratified"
+    )
     imbalance: Imbalance = None
     lists: Paths | None = Field(
         None,
@@ -124,6 +129,13 @@ class LocatedDataset(AnyDataset):
         "trained and scored on the same images",
     )
 
+    @field_validator("path", "root", "splits", "lists", "label_lists", "label_file", check_fields=False)
+    @classmethod
+    def _tilde_is_home(cls, place: str | Paths | None) -> str | Paths | None:
+        if isinstance(place, dict):
+            return {split: str(Path(path).expanduser()) for split, path in place.items()}
+        return str(Path(place).expanduser()) if place else place
+
     @model_validator(mode="after")
     def _relabelling_fits(self) -> LocatedDataset:
         if len(set(self.classes or ())) < len(self.classes or ()):
@@ -135,6 +147,16 @@ class LocatedDataset(AnyDataset):
             raise ValueError(f"`merge` takes train and others of the splits {', '.join(self.own_splits)}")
         if set(self.lists or ()) - set(self.split_names):
             raise ValueError(f"`lists` are of the splits {', '.join(self.split_names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _splits_fit(self) -> LocatedDataset:
+        for name in self.own_splits:
+            if not re.fullmatch("[a-z]+", name):  # that is how patterns of file names find them
+                raise ValueError(f"the split {name!r} has a name that may hold only the letters a to z")
+        for name in self.limit or ():
+            if name not in self.split_names:
+                raise ValueError(f"`limit`: there is no split {name!r}; {nearest(name, self.split_names)}")
         return self
 
     @property

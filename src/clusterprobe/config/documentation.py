@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,22 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from clusterprobe.config import datasets, deviations, encoders, model, pictures, probes, publications
+from clusterprobe.config import (
+    datasets,
+    deviations,
+    encoders,
+    model,
+    pictures,
+    preprocessing,
+    probes,
+    publications,
+)
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PAGE = Path("config/README.md")
+
+_BOUNDS = re.compile(r"Annotated\[(\w+), FieldInfo\([^\]]*\]\)\]")
+"""How Python spells the elements of a list that have bounds; the schema has these."""
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The experiment", model.Config),
@@ -33,7 +46,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("encoders: kind file, linear", publications.LinearAccuracy),
     ("encoders: kind trained", encoders.TrainedEncoder),
     ("encoders: published", deviations.AsPublished),
-    ("preprocessing", encoders.Preprocessing),
+    ("preprocessing", preprocessing.Preprocessing),
     ("architecture, objective", encoders.Named),
     ("head", encoders.ProjectionHead),
     ("optimiser", encoders.Optimiser),
@@ -113,6 +126,7 @@ def _type(annotation: Any) -> str:
         "clusterprobe.config.probes.",
     ):
         text = text.replace(prefix, "")
+    text = _BOUNDS.sub(r"\1", text)
     for union in ("Annotated[DigitsDataset", "Annotated[PixelsEncoder"):
         if union in text:
             return "name: definition, or name: nothing (from the catalogue)"

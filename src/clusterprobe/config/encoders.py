@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from clusterprobe.config.deviations import AsPublished
+from clusterprobe.config.preprocessing import Preprocessing
 from clusterprobe.config.publications import SEEN, Feature, Publication, Seen
 from clusterprobe.config.strict import Strict
 
@@ -19,27 +20,6 @@ class Named(Strict):
 
     name: str = Field(description="name in the library")
     options: Options = Field(default_factory=dict, description="its keyword options")
-
-
-class Preprocessing(Strict):
-    """How an image becomes the input of an encoder: data of the encoder, not of the script."""
-
-    size: int = Field(ge=1, description="side of the square input, in pixels")
-    resize: int | None = Field(
-        None, ge=1, description="shorter side before the centre crop; size / crop_ratio"
-    )
-    crop_ratio: float = Field(1.0, gt=0, le=1, description="share of the shorter side that the crop keeps")
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
-        "bilinear", description="resampling filter"
-    )
-    channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
-    mean: list[float] = Field(description="subtracted from pixels in [0, 1], per channel")
-    std: list[float] = Field(description="pixels are divided by it, per channel")
-
-    def resolved(self) -> dict[str, Any]:
-        """Return all values, with `resize` worked out from the crop ratio."""
-        fields = self.model_dump(mode="json")
-        return fields | {"resize": self.resize or int(self.size / self.crop_ratio)}
 
 
 class _Encoder(Strict):
@@ -121,6 +101,11 @@ class FileEncoder(_Encoder, Publication):
     def origin(self) -> str:
         """What stands for the file while its hash is not known."""
         return self.url or (f"{self.page}#{self.file}" if self.file else self.path or "")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the file is taken from, and the endings of its parts."""
+        return (self.path or self.origin, *self.parts)
 
     @property
     def slug(self) -> str:

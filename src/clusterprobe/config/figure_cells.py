@@ -64,7 +64,7 @@ def neighbours_cell(plan: Plan) -> dict[str, str]:
         raise UserError("figure 'neighbours': no neighbours are mined; method scan and k-means ask for them")
     last = mined[-1]
     return {
-        "encoder": plan.title("encoder", last.features.encoder.name),
+        "encoder": plan.title("encoder", last.encoder),
         "dataset": last.dataset.name,
         "neighbours": paths.neighbours(last),
         "manifest": paths.manifest(last.dataset, "train"),

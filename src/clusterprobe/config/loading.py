@@ -11,10 +11,13 @@ from pydantic import ValidationError
 from clusterprobe.config.catalogue import Catalogue
 from clusterprobe.config.catalogue import read_yaml as read_yaml
 from clusterprobe.config.datasets import Dataset
-from clusterprobe.config.encoders import Encoder
+from clusterprobe.config.encoders import Encoder, Named, TrainedEncoder
 from clusterprobe.config.errors import UserError, nearest
+from clusterprobe.config.known_names import captioned, label_maps, objectives
 from clusterprobe.config.mistakes import explain
 from clusterprobe.config.model import HEAD_METHODS, Clusterings, Config, Reducer
+
+_LEARN_FOUND_LABELS = {"relabelled"}  # objectives that take labels from `start`, and not its network
 
 
 def load_config(values: Mapping[str, Any], catalogues: Path) -> Config:
@@ -30,8 +33,34 @@ def load_config(values: Mapping[str, Any], catalogues: Path) -> Config:
         config = Config.model_validate({key: value for key, value in filled.items() if value is not None})
     except ValidationError as error:
         raise UserError(explain(error, Config)) from error
+    _check_shipped(config, catalogues.parent)
     _check_names(config)
+    _check_splits(config)
     return config
+
+
+def _check_shipped(config: Config, home: Path) -> None:
+    """Refuse names of what comes along and is not there; `home` holds the workflow."""
+    for name, sets in config.transfer.items():
+        for entry in sets:
+            key = f"transfer.{name}.{entry.dataset}.label_map"
+            _check_label_map(key, entry.label_map, {"same-names", "provided", *label_maps()})
+    for name, dataset in config.datasets.items():
+        if dataset is not None and dataset.kind == "shifted":
+            _check_label_map(f"datasets.{name}.label_map", dataset.label_map, label_maps())
+    for name, encoder in config.encoders.items():
+        if encoder is not None and encoder.kind == "trained":
+            key, base = f"encoders.{name}.objective", encoder.objective.options.get("base")
+            _known(f"{key}.name", [encoder.objective.name], objectives())
+            if isinstance(base, Mapping) and "name" in base:
+                _known(f"{key}.options.base.name", [str(base["name"])], objectives())
+    _known("report.tables", config.report.tables or [], captioned("table", home))
+    _known("report.figures", config.report.figures or [], captioned("figure", home))
+
+
+def _check_label_map(key: str, label_map: str, choices: Iterable[str]) -> None:
+    """Refuse an unknown name; what ends in .csv is a file."""
+    _known(key, [] if label_map.endswith(".csv") else [label_map], choices)
 
 
 def _check_names(config: Config) -> None:
@@ -56,9 +85,27 @@ def _check_names(config: Config) -> None:
         if encoder is not None and encoder.kind == "trained" and encoder.start:
             _known(f"encoders.{name}.start", [encoder.start], config.encoders)
             _check_chain(name, config)
+            _check_architecture(name, encoder, config.encoders[encoder.start])
     for number, group in enumerate(config.clusterings):
         _check_heads(f"clusterings.{number}", group, config)
     _known("report.galleries", config.report.galleries or [], config.encoders)
+
+
+def _check_splits(config: Config) -> None:
+    """Refuse data sets without a train split where something is learnt on it, and shifts of no split."""
+    learnt_on = [("fit", name) for name in config.fit]
+    for number, probe in enumerate(config.probes):
+        learnt_on += [(f"probes.{number}.datasets", name) for name in probe.datasets or []]
+    for name, encoder in config.encoders.items():
+        if encoder is not None and encoder.kind == "trained" and encoder.trained_on:
+            learnt_on.append((f"encoders.{name}.trained_on", encoder.trained_on))
+    splits = {name: dataset.split_names for name, dataset in config.datasets.items() if dataset is not None}
+    for key, name in learnt_on:
+        if "train" not in splits[name]:
+            raise UserError(f"{key}: {name} has no train split, only {', '.join(splits[name])}")
+    for name, dataset in config.datasets.items():
+        if dataset is not None and dataset.kind == "shifted":
+            _known(f"datasets.{name}.split", [dataset.split], splits[dataset.source])
 
 
 def _check_chain(name: str, config: Config) -> None:
@@ -68,6 +115,21 @@ def _check_chain(name: str, config: Config) -> None:
         if start in seen:
             raise UserError(f"encoders.{name}.start: goes round in a circle: {' -> '.join([*seen, start])}")
         seen.append(start)
+
+
+def _check_architecture(name: str, encoder: TrainedEncoder, start: Encoder | None) -> None:
+    """Refuse an encoder that goes on with weights of another network; options alone may change no shape."""
+    before = getattr(start, "architecture", None)
+    if before in (None, encoder.architecture) or encoder.objective.name in _LEARN_FOUND_LABELS:
+        return
+    raise UserError(
+        f"encoders.{name}.architecture: {_spelt(encoder.architecture)}, but it goes on from "
+        f"{encoder.start!r}, which is {_spelt(before)}: give it the same"
+    )
+
+
+def _spelt(architecture: Named) -> str:
+    return f"{architecture.name} {architecture.options or ''}".strip()
 
 
 def _check_heads(key: str, group: Clusterings, config: Config) -> None:

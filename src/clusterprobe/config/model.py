@@ -114,11 +114,17 @@ class Clusterings(Strict):
         None, description="which encoders; null: all that do not go on from another one"
     )
     datasets: list[str] | None = Field(None, description="which data sets are clustered; null: all")
-    reducers: list[Reducer] = Field(default_factory=lambda: [Reducer()], description="one run for each")
-    factors: list[float] = Field(
-        default_factory=lambda: [1.0], description="numbers of clusters as multiples of the number of classes"
+    reducers: list[Reducer] = Field(
+        default_factory=lambda: [Reducer()], min_length=1, description="one run for each"
     )
-    k: list[int] | None = Field(None, description="numbers of clusters, in place of factors")
+    factors: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=lambda: [1.0],
+        min_length=1,
+        description="numbers of clusters as multiples of the number of classes",
+    )
+    k: list[Annotated[int, Field(ge=1)]] | None = Field(
+        None, min_length=1, description="numbers of clusters, in place of factors"
+    )
     seeds: int | None = Field(None, ge=1, description="number of seeds; null: that of the experiment")
     options: KMeansOptions = Field(default_factory=KMeansOptions, description="options of the method")
     extras: bool | Literal["criteria"] = Field(

@@ -11,7 +11,6 @@ from functools import partial
 
 from clusterprobe.config.as_published import Taken, taken
 from clusterprobe.config.dataset_identity import dataset_identity
-from clusterprobe.config.deviations import Deviation
 from clusterprobe.config.encoders import (
     Encoder,
     FileEncoder,
@@ -23,8 +22,10 @@ from clusterprobe.config.encoders import (
 )
 from clusterprobe.config.errors import UserError
 from clusterprobe.config.identity import identity
+from clusterprobe.config.label_maps import counted_as
 from clusterprobe.config.model import HEAD_METHODS, Clusterings, Config, Reducer
 from clusterprobe.config.own_clusters import is_clustering, own_clusters
+from clusterprobe.config.plan_checks import check_cells
 from clusterprobe.config.plan_probes import add_criteria, add_probes
 from clusterprobe.config.planned import (
     CachedFeatures,
@@ -47,7 +48,7 @@ def make_plan(config: Config) -> Plan:
     for name, definition in config.datasets.items():
         assert definition is not None, "load_config fills empty entries"
         dataset = PlannedDataset(identity(name, dataset_identity(definition)), name, definition)
-        plan.datasets[dataset.id] = dataset
+        _refuse_one_id(plan.datasets.setdefault(dataset.id, dataset), dataset)
     for number, group in enumerate(config.clusterings):
         for dataset_name in group.datasets or config.fit:
             dataset = plan.dataset(dataset_name)
@@ -59,9 +60,18 @@ def make_plan(config: Config) -> Plan:
             for encoder_name in group.encoders or _roots(config):
                 for clusters in _sizes(group):
                     _add_runs(plan, group, dataset, encoder_name, clusters)
+    check_cells(plan)
     add_probes(plan, _roots(config), partial(_members, plan))
     add_criteria(plan)
     return plan
+
+
+def _refuse_one_id(known: PlannedDataset, added: PlannedDataset) -> None:
+    if known is not added:
+        raise UserError(
+            f"datasets: {known.name!r} and {added.name!r} would share their files, whose names keep only the "
+            "letters a to z, digits and hyphens: choose names that differ in these, whatever their case"
+        )
 
 
 def _roots(config: Config) -> list[str]:
@@ -84,12 +94,16 @@ def _add_runs(
         own = own_clusters(plan.config.encoders[chosen.encoder], dataset, clusters)
         members = _taken_members(plan, chosen, _members(plan, chosen.encoder, dataset, seeds, own))
         for member in members if group.extras is True and group.protocol == "clean" else ():
-            _add_purity(plan, member.features, dataset)
-    first = members[0].features.encoder
-    shown = first.root.name if chosen.encoder == encoder and first.root is not first else encoder
+            _add_purity(plan, encoder, member.features, dataset)
     for reducer in group.reducers:
-        run = _make_run(plan, group, shown, dataset, members, reducer, clusters, chosen.deviations)
+        run = _make_run(plan, group, encoder, chosen, dataset, members, reducer, clusters)
         plan.runs.setdefault(run.id, run)
+
+
+def _row(config: Config, method: str, encoder: str) -> str:
+    """Return the encoder whose row a run is: of a head, beside k-means on it, that at the beginning."""
+    start = getattr(config.encoders[encoder], "start", None) if method in HEAD_METHODS else None
+    return encoder if start is None else _row(config, method, start)
 
 
 def _taken_members(plan: Plan, chosen: Taken, members: tuple[Member, ...]) -> tuple[Member, ...]:
@@ -111,18 +125,19 @@ def _make_run(
     plan: Plan,
     group: Clusterings,
     encoder: str,
+    chosen: Taken,
     dataset: PlannedDataset,
     members: tuple[Member, ...],
     reducer: Reducer,
     clusters: Clusters,
-    deviations: tuple[Deviation, ...],
 ) -> Run:
     transfer = tuple(
         (plan.dataset(entry.dataset), entry.label_map) for entry in plan.config.transfer.get(dataset.name, [])
     )
     run = Run(
         "",
-        encoder,
+        _row(plan.config, group.method, encoder),
+        chosen.encoder,
         group.word,
         group.method,
         dataset,
@@ -132,13 +147,13 @@ def _make_run(
         group.options.given(),
         transfer,
         group.protocol,
-        deviations,
+        chosen.deviations,
         extras=group.extras,
     )
     seeds = [[member.features.id, list(member.seeds)] for member in members]
-    targets = [[target.id, label_map] for target, label_map in transfer]
+    targets = [[target.id, counted_as(label_map)] for target, label_map in transfer]
     definition = run.definition() | {"members": seeds, "transfer": targets, "protocol": run.protocol}
-    definition |= {"deviations": deviations} if deviations else {}
+    definition |= {"deviations": run.deviations} if run.deviations else {}
     return replace(run, id=identity(f"{group.method}-{clusters.slug}", definition))
 
 
@@ -179,10 +194,10 @@ def _add_encoder(
         selection = _selection(name, definition, trained_on)
         if definition.start:
             start = _add_start(plan, definition.start, seed, dataset, clusters)
-        if start and definition.neighbours:
-            neighbours = _neighbours(plan, start, trained_on, definition.neighbours)
-        if start and definition.cached_views:
-            cached = _cached_features(plan, name, start, definition, seed or 0)
+            if definition.neighbours:
+                neighbours = _neighbours(plan, definition.start, start, trained_on, definition.neighbours)
+            if definition.cached_views:
+                cached = _cached_features(plan, name, start, definition, seed or 0)
     what = encoder_identity(definition) | {
         "seed": seed,
         "trained_on": trained_on.id if trained_on else None,
@@ -195,7 +210,18 @@ def _add_encoder(
     encoder = PlannedEncoder(
         encoder_id, name, seed, definition, trained_on, start, neighbours, clusters, cached, selection
     )
-    return plan.encoders.setdefault(encoder_id, encoder)
+    _refuse_other_file(plan.encoders.setdefault(encoder_id, encoder), encoder)
+    return plan.encoders[encoder_id]
+
+
+def _refuse_other_file(known: PlannedEncoder, added: PlannedEncoder) -> None:
+    """Refuse another checkpoint of the same origin, unless its hash tells it apart."""
+    files = [each.definition for each in (known, added) if isinstance(each.definition, FileEncoder)]
+    if len({file.place for file in files if file.sha256 is None}) > 1:
+        raise UserError(
+            f"encoders.{added.name}: another file than that of {known.name!r}, but of the same origin: give "
+            "the `sha256` of both to tell them apart"
+        )
 
 
 def _selection(name: str, definition: TrainedEncoder, dataset: PlannedDataset) -> str | None:
@@ -235,24 +261,26 @@ def _cached_features(
 
 
 def _neighbours(
-    plan: Plan, start: PlannedEncoder, dataset: PlannedDataset, settings: StartNeighbours
+    plan: Plan, name: str, start: PlannedEncoder, dataset: PlannedDataset, settings: StartNeighbours
 ) -> Neighbours:
     features = planned_features(plan, start, settings.output)
     what: dict[str, object] = {"features": features.id, "k": settings.k, "oracle": settings.oracle}
     what |= {"approximate": True} if settings.approximate else {}
     neighbours_id = identity(f"neighbours-k{settings.k}{'-oracle' if settings.oracle else ''}", what)
-    mined = Neighbours(neighbours_id, features, dataset, settings.k, settings.oracle, settings.approximate)
+    mined = Neighbours(
+        neighbours_id, name, features, dataset, settings.k, settings.oracle, settings.approximate
+    )
     return plan.neighbours.setdefault(f"{neighbours_id}/{dataset.id}", mined)
 
 
-def _add_purity(plan: Plan, features: Features, dataset: PlannedDataset) -> None:
+def _add_purity(plan: Plan, encoder: str, features: Features, dataset: PlannedDataset) -> None:
     """Plan the neighbour sets of the purity figure."""
     settings = plan.config.neighbours
     if (features.encoder.seed or 0) >= settings.encoder_seeds:
         return
     wanted = StartNeighbours(k=settings.k, output=features.output, approximate=settings.approximate)
-    mined = _neighbours(plan, features.encoder, dataset, wanted)
-    plan.purity[f"{mined.id}/{dataset.id}"] = mined
+    mined = _neighbours(plan, encoder, features.encoder, dataset, wanted)
+    plan.purity.setdefault(f"{mined.id}/{dataset.id}", replace(mined, encoder=encoder))
 
 
 def _slug(definition: Encoder) -> str:

@@ -73,7 +73,7 @@ class PlannedEncoder:
 
     @property
     def root(self) -> PlannedEncoder:
-        """The encoder at the beginning of the chain: its name is the one that tables show."""
+        """The encoder at the beginning of the chain."""
         return self.start.root if self.start else self
 
 
@@ -121,9 +121,13 @@ class CachedFeatures:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The neighbour sets of the train split of a data set; of an oracle, if labels removed the false ones."""
+    """The neighbour sets of the train split of a data set; of an oracle, if labels removed the false ones.
+
+    `encoder` is what the configuration calls the encoder with the output that they are mined on.
+    """
 
     id: str
+    encoder: str
     features: Features
     dataset: PlannedDataset
     k: int
@@ -141,10 +145,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the experiment: features x reducer x method x K, with all its seeds."""
+    """One cell of the experiment: features x reducer x method x K, with all its seeds.
+
+    `encoder` is the entry of the configuration whose row it is, `network` the one that is clustered, or whose
+    head clusters.
+    """
 
     id: str
     encoder: str
+    network: str
     variant: str
     method: str
     dataset: PlannedDataset
@@ -156,12 +165,6 @@ class Run:
     protocol: str = "clean"
     deviations: tuple[Deviation, ...] = ()
     extras: bool | Literal["criteria"] = True
-
-    @property
-    def network(self) -> str:
-        """How the configuration calls the encoder that is clustered, or whose head clusters."""
-        first = self.members[0].features.encoder
-        return first.name if first.start or self.deviations else self.encoder
 
     def fit_id(self, member: Member) -> str:
         """Return the id of the fits of one member, whatever the number of its seeds."""

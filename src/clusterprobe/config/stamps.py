@@ -1,4 +1,4 @@
-"""A cheap sign that the images behind a data set changed since they were indexed."""
+"""A cheap sign that the images behind a data set, or a local checkpoint, changed since they were read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from clusterprobe.config.datasets import (
     Dataset,
@@ -16,6 +17,7 @@ from clusterprobe.config.datasets import (
     TarDataset,
     VocDataset,
 )
+from clusterprobe.config.encoders import FileEncoder
 from clusterprobe.config.identity import identity
 
 
@@ -63,6 +65,23 @@ def absent_places(dataset: Dataset) -> list[str]:
     return []
 
 
+def checkpoint_stamp(encoder: FileEncoder, note: Path) -> str | None:
+    """Return an id that changes with the size and modification time of a checkpoint on this machine, or None.
+
+    Of one that is gone the stamp is what `note` says, the file that fetching leaves beside its copy: the copy
+    is as good as ever.
+    """
+    place, *parts = encoder.place
+    if place.startswith("file://"):
+        place = unquote(urlsplit(place).path)
+    elif "://" in place:
+        return None
+    files = [Path(place + part).expanduser() for part in parts or [""]]
+    if not all(file.exists() for file in files):
+        return note.read_text(encoding="utf-8") if note.exists() else None
+    return identity("checkpoint", [_every_file(file) if file.is_dir() else _file(file) for file in files])
+
+
 def _folder(root: Path, only: frozenset[str] | None) -> list[Any]:
     if not root.is_dir():
         return ["missing"]
@@ -88,7 +107,7 @@ def _file(path: Path) -> list[Any]:
 
 def _label_files(dataset: FolderDataset) -> list[Any]:
     given = [name for name in (dataset.label_lists, dataset.label_file) if name is not None]
-    return [_file(Path(name).expanduser()) for name in given]
+    return [_file(Path(name)) for name in given]
 
 
 def _every_file(root: Path) -> str:

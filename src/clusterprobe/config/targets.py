@@ -96,3 +96,16 @@ def _varies(plan: Plan, *attributes: str) -> bool:
         value = str([getattr(run, name) for name in attributes])
         groups.setdefault((run.dataset.id, run.encoder, run.method), set()).add(value)
     return any(len(values) > 1 for values in groups.values())
+
+
+def unused_encoders(plan: Plan) -> list[str]:
+    """Return the encoders that no clustering or probe takes, not even by way of `start`: none is made."""
+    names = [name for run in plan.runs.values() for name in (run.encoder, run.network)]
+    names += [probe.encoder for probe in plan.probes.values()]
+    used: set[str] = set()
+    while names:
+        name = names.pop()
+        start = getattr(plan.config.encoders[name], "start", None)
+        used |= {name}
+        names += [start] if start else []
+    return [name for name in plan.config.encoders if name not in used]

@@ -1,4 +1,4 @@
-"""Digests of code: what an adapter runs, comments, layout and docstrings left out."""
+"""Digests of code: what an adapter runs, comments, layout and docstrings left out; and data that it reads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from clusterprobe.store.hashing import sha256_bytes
+from clusterprobe.store.hashing import sha256_bytes, sha256_file
 from clusterprobe.store.syntax import read_syntax
 
 SOURCE = Path(__file__).resolve().parents[1]
 PACKAGE = SOURCE.name
+
+DATA = {
+    "clusterprobe.images.label_maps": "maps",
+    "clusterprobe.report.picture_gallery": "gallery_page",
+    "clusterprobe.report.published": "published",
+}
+"""Modules with a folder of data beside them that they read: it is part of their code."""
 
 
 def code_digest(script: Path | None, modules: Iterable[str] = ()) -> str:
@@ -23,6 +30,7 @@ def code_digest(script: Path | None, modules: Iterable[str] = ()) -> str:
     adapter = Source("", frozenset()) if script is None else read_source(Path(script))
     closure = sorted(import_closure(adapter.imports | set(modules)))
     texts = [adapter.text, *(f"{name}\n{read_source(module_path(name)).text}" for name in closure)]
+    texts += [read_data(module_path(name).parent / DATA[name]) for name in closure if name in DATA]
     return sha256_bytes("\0".join(texts).encode("utf-8"))[:16]
 
 
@@ -42,6 +50,13 @@ def module_path(name: str) -> Path:
     path = SOURCE.joinpath(*name.split(".")[1:])
     package = path / "__init__.py"  # a folder without it only holds data; a module may have its name
     return package if package.exists() else path.with_suffix(".py")
+
+
+@cache
+def read_data(folder: Path) -> str:
+    """Return the name and the SHA-256 of every file in a folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return "\n".join(f"{path.name} {sha256_file(path)}" for path in files)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,14 @@ def test_the_words_of_a_torchvision_set_for_its_splits_are_no_places() -> None:
         ({"labels": "superclasses"}, "needs `superclasses`"),
         ({"bursts": 1}, "greater than or equal to 2"),
         ({"label_lists": "real.json"}, "`label_lists` needs `numbered_classes`"),
+        (
+            {"path": None, "splits": {"train": "a", "val2": "b"}},
+            "the split 'val2' .* only the letters a to z",
+        ),
+        ({"path": None, "splits": {"Test": "b"}}, "the split 'Test' .* only the letters a to z"),
+        ({"limit": {"tset": 5}}, "`limit`: there is no split 'tset'; did you mean 'test'"),
+        ({"limit": {"test": 5}, "merge": ["train", "test"]}, "`limit`: there is no split 'test'"),
+        ({"limit": {"train": 0}}, "greater than or equal to 1"),
     ],
 )
 def test_mistakes_are_named(keys: dict[str, Any], message: str) -> None:

@@ -87,7 +87,7 @@ def test_what_the_configuration_does_not_say_is_not_known() -> None:
 
 def test_defaults_that_disagree_have_no_place() -> None:
     encoders = read_yaml(Path("config/config.yaml"))["encoders"]
-    both = encoders | {"other": encoders["scan"] | {"neighbours": {"k": 7}}}
+    both = encoders | {"other": encoders["scan"] | {"start": "random", "neighbours": {"k": 7}}}
     runs = [{"method": "scan", "encoders": ["scan", "other"]}]
     assert swept_defaults(_plan(encoders=both, clusterings=runs), "scan-neighbours") == {}
 

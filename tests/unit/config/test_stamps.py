@@ -3,8 +3,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from clusterprobe.config.datasets import FolderDataset, ObjectNetDataset, ParquetDataset, VocDataset
-from clusterprobe.config.stamps import absent_places, location_stamp
+import pytest
+from pydantic import TypeAdapter
+
+from clusterprobe.config.datasets import (
+    Dataset,
+    FolderDataset,
+    LocatedDataset,
+    ObjectNetDataset,
+    ParquetDataset,
+    TarDataset,
+    VocDataset,
+)
+from clusterprobe.config.encoders import FileEncoder
+from clusterprobe.config.stamps import absent_places, checkpoint_stamp, location_stamp
 
 
 def test_a_new_picture_in_a_class_folder_changes_the_stamp(tmp_path: Path) -> None:
@@ -111,3 +123,78 @@ def test_of_a_growing_folder_every_file_at_any_depth_counts(tmp_path):
     assert len(set(stamps)) == 5
     root.rename(tmp_path / "renamed")
     assert stamp(tmp_path / "renamed") == stamps[3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "changed"),
+    [
+        (FolderDataset, {"path": "~/set"}, "set/a"),
+        (FolderDataset, {"splits": {"train": "~/set"}, "growing": True}, "set/a/file"),
+        (FolderDataset, {"path": "~/set", "label_file": "~/set/a/file"}, "set/a/file"),
+        (ParquetDataset, {"splits": {"train": "~/set/a/file"}}, "set/a/file"),
+        (TarDataset, {"splits": {"train": "~/set/a/file"}}, "set/a/file"),
+        (ObjectNetDataset, {"root": "~/set"}, "set/images/a"),
+        (VocDataset, {"root": "~/set"}, "set/JPEGImages"),
+    ],
+    ids=["folder", "growing", "labels", "parquet", "tar", "objectnet", "voc"],
+)
+def test_a_tilde_is_home(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[LocatedDataset],
+    places: dict[str, object],
+    changed: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a", "images/a", "JPEGImages", "ImageSets"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    (tmp_path / "set" / "a" / "file").touch()
+    name = kind.__name__.removesuffix("Dataset").lower()
+    dataset = TypeAdapter[Dataset](Dataset).validate_python({"kind": name, **places})
+    assert absent_places(dataset) == []
+    before = location_stamp(dataset)
+    os.utime(tmp_path / changed, (1, 1))
+    assert location_stamp(dataset) != before
+
+
+def _checkpoint(**place: object) -> FileEncoder:
+    fields = {"kind": "file", "architecture": {"name": "resnet18"}}
+    return FileEncoder.model_validate(
+        fields | {"preprocessing": {"size": 8, "channels": 1, "mean": [0.5], "std": [0.5]}} | place
+    )
+
+
+def test_a_local_checkpoint_that_is_overwritten_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"1")
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "variables").write_bytes(b"1")
+    (tmp_path / "part.index").write_bytes(b"1")
+    named = str(tmp_path / "weights.pth")
+    for place, file in (
+        ({"url": named}, "weights.pth"),
+        ({"url": f"file://{named}"}, "weights.pth"),
+        ({"url": "https://example.org/weights.pth", "path": named}, "weights.pth"),
+        ({"path": str(tmp_path / "many")}, "many/variables"),
+        ({"path": str(tmp_path / "part"), "parts": [".index"]}, "part.index"),
+    ):
+        encoder, noted = _checkpoint(**place), tmp_path / "noted"
+        before = checkpoint_stamp(encoder, noted)
+        assert before is not None
+        assert checkpoint_stamp(encoder, noted) == before
+        (tmp_path / file).write_bytes(b"other")
+        assert checkpoint_stamp(encoder, noted) != before, place
+        (tmp_path / file).write_bytes(b"1")
+
+
+def test_of_a_checkpoint_that_is_gone_stands_what_was_noted(tmp_path: Path) -> None:
+    encoder = _checkpoint(path=str(tmp_path / "weights.pth"))
+    assert checkpoint_stamp(encoder, tmp_path / "noted") is None
+    (tmp_path / "noted").write_text("checkpoint-01234567")
+    assert checkpoint_stamp(encoder, tmp_path / "noted") == "checkpoint-01234567"
+    (tmp_path / "weights.pth").touch()
+    assert checkpoint_stamp(encoder, tmp_path / "noted") != "checkpoint-01234567"
+
+
+def test_a_checkpoint_from_elsewhere_has_no_stamp(tmp_path: Path) -> None:
+    assert checkpoint_stamp(_checkpoint(url="https://example.org/weights.pth"), tmp_path / "noted") is None
+    assert checkpoint_stamp(_checkpoint(page="https://example.org", file="w.pth"), tmp_path / "noted") is None

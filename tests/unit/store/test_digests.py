@@ -34,6 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _digest(package: Path, *modules: str) -> str:
     digests.read_source.cache_clear()
+    digests.read_data.cache_clear()
     return code_digest(package.parent / "script.py", modules)
 
 
@@ -85,3 +86,28 @@ def test_a_module_loaded_by_name_counts_when_it_is_named(package: Path) -> None:
     assert before != _digest(package)
     _edit(package / "objective.py", "return 0", "return 1")
     assert _digest(package, "clusterprobe.objective") != before
+
+
+def test_data_beside_a_module_that_reads_it_is_part_of_its_code(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package / "numbers").mkdir()
+    (package / "numbers" / "a.csv").write_text("1,2\n")
+    without = _digest(package)
+    monkeypatch.setattr(digests, "DATA", {"clusterprobe.lowest": "numbers"})
+    found = [without, _digest(package)]
+    (package / "numbers" / "a.csv").write_text("1,3\n")
+    found.append(_digest(package))
+    (package / "numbers" / "a.csv").rename(package / "numbers" / "b.csv")
+    found.append(_digest(package))
+    assert len(set(found)) == 4
+    monkeypatch.setattr(digests, "DATA", {"clusterprobe.other": "numbers"})
+    assert _digest(package) == without
+
+
+def test_all_data_of_the_package_counts() -> None:
+    """But for lists of classes, which the plan reads: they count by what they say, wherever they are."""
+    files = [path for path in digests.SOURCE.rglob("*") if path.is_file() and path.suffix != ".py"]
+    folders = {path.parent for path in files if "__pycache__" not in path.parts}
+    read = {digests.module_path(module).parent / folder for module, folder in digests.DATA.items()}
+    assert {folder for folder in folders if folder.parent.name != "config"} - {digests.SOURCE} == read
