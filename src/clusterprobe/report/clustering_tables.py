@@ -29,7 +29,9 @@ Reasons = Mapping[tuple[str, str, str], str]
 LABEL_FREE = ("clusters_used", "largest_share", "entropy")
 """What a table prints of images that carry no labels."""
 
-_NO_CLASS = {f"acc_{shots}": "no class of this size" for shots in SHOTS}
+_LEFT_OUT = {f"acc_{shots}": "no class of this size" for shots in SHOTS} | {
+    "ami_balanced": "a class has one image only"
+}
 _COMPANIONS = ("clusters_used", "largest_share", "chance_acc")
 
 
@@ -143,7 +145,7 @@ def _cells(rows: pd.DataFrame, metrics: tuple[str, ...], reasons: Reasons) -> pd
         values = {row["metric"]: row for row in part.to_dict("records")}
         pair = str(first["fit_dataset"]), str(first["dataset"])
         cells = [
-            _cell(values.get(metric), reasons.get((*pair, metric), _NO_CLASS.get(metric)))
+            _cell(values.get(metric), reasons.get((*pair, metric), _LEFT_OUT.get(metric)))
             for metric in metrics
         ]
         found.append({key: first[key] for key in CELL} | {"n_seeds": part["n_seeds"].max(), "cells": cells})
