@@ -1,5 +1,6 @@
 # Encoders that are not trained here: built, or fetched and converted.
 
+from clusterprobe.config.encoder_facts import FACTS
 from clusterprobe.config.encoders import READ_ELSEWHERE, encoder_identity
 from clusterprobe.config.stamps import checkpoint_stamp
 
@@ -16,7 +17,7 @@ def encoder_definition(wildcards):
 
 def about_encoder(wildcards):
     """What people read of an encoder: its record holds it, but a correction makes no encoder anew."""
-    return PLAN.encoders[wildcards.encoder].definition.model_dump(mode="json", include={"licence", "seen"})
+    return PLAN.encoders[wildcards.encoder].definition.model_dump(mode="json", include=set(FACTS))
 
 
 def files_of_layout(*layouts):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from clusterprobe.config.deviations import AsPublished
+from clusterprobe.config.encoder_facts import FACTS
 from clusterprobe.config.preprocessing import Preprocessing
 from clusterprobe.config.publications import SEEN, Feature, Publication, Seen
 from clusterprobe.config.strict import Strict
@@ -242,9 +243,8 @@ class TrainedEncoder(_Encoder):
 Encoder = Annotated[PixelsEncoder | RandomEncoder | FileEncoder | TrainedEncoder, Field(discriminator="kind")]
 
 _NOT_IDENTITY = {
+    *FACTS,
     "title",
-    "licence",
-    "seen",
     "output",
     "method",
     "network",

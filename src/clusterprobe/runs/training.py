@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clusterprobe.config.encoder_facts import FACTS
 from clusterprobe.config.errors import UserError
 from clusterprobe.encoders.canonical import (
     ArchitectureRecord,
@@ -38,10 +39,8 @@ from clusterprobe.train.objective import Networks, needed_by
 from clusterprobe.train.snapshots import SNAPSHOTS
 from clusterprobe.train.state import Checkpoint
 
-# What people read of an encoder: a correction is no reason to train anew.
-_FACTS = {"licence", "seen"}
 # What the definition of a trained encoder says beside its training.
-_NOT_TRAINING = {"kind", "clusters"} | _FACTS
+_NOT_TRAINING = {"kind", "clusters"} | FACTS
 
 
 def train_in_processes(
@@ -150,7 +149,7 @@ def run_training(
 
 def _owner(definition: Mapping[str, Any], *made_from: object) -> str:
     """Return the fingerprint of a resume state: all that a training is made of."""
-    made_of = {key: value for key, value in definition.items() if key not in _FACTS}
+    made_of = {key: value for key, value in definition.items() if key not in FACTS}
     return fingerprint([made_of, *made_from])
 
 

@@ -132,16 +132,19 @@ def test_labels_of_the_reference_code_come_from_the_network_in_training_mode(sma
     assert torch.equal(objective.labels[0].long(), scores.argmax(dim=1))
 
 
+def heads_with_new_labels(objective, taken):
+    """Turn all heads a little and go on to a step; say of each head whether it has other labels then."""
+    before = objective.labels.clone()
+    with torch.no_grad():
+        for head in objective.heads.values():
+            head[0].weight += 0.5 * torch.randn(head[0].weight.shape, generator=generator(taken))
+    objective.before_step(moment(taken))
+    return [not torch.equal(*pair) for pair in zip(before, objective.labels, strict=True)]
+
+
 def test_one_head_after_the_other(small_networks):
     objective = make(small_networks(heads=2), FEW | {"heads_in_turn": True}, SETTING)
-    changed = []
-    for taken in (0, 2, 6):
-        before = objective.labels.clone()
-        with torch.no_grad():
-            for head in objective.heads.values():
-                head[0].weight += 0.5 * torch.randn(head[0].weight.shape, generator=generator(taken))
-        objective.before_step(moment(taken))
-        changed.append([not torch.equal(*pair) for pair in zip(before, objective.labels, strict=True)])
+    changed = [heads_with_new_labels(objective, taken) for taken in (0, 2, 6)]
     assert changed == [[True, False], [False, True], [True, False]]
 
 
@@ -149,16 +152,9 @@ def test_heads_take_turns_also_where_several_relabellings_fall_due_at_once(small
     """By the number that is due, 3, 5, 7, ... here, one of two heads would get all new labels."""
     options = FEW | {"heads_in_turn": True, "schedule": "linear", "relabellings": 25}
     objective = make(small_networks(heads=2), options, SETTING)
-    relabelled = []
-    for taken in range(1, 5):
-        before = objective.labels.clone()
-        with torch.no_grad():
-            for head in objective.heads.values():
-                head[0].weight += 0.5 * torch.randn(head[0].weight.shape, generator=generator(taken))
-        objective.before_step(moment(taken))
-        relabelled.append([not torch.equal(*pair) for pair in zip(before, objective.labels, strict=True)])
+    changed = [heads_with_new_labels(objective, taken) for taken in range(1, 5)]
     assert int(objective.relabelled) == 9
-    assert relabelled == [[True, False], [False, True]] * 2
+    assert changed == [[True, False], [False, True]] * 2
 
 
 def test_warm_start_needs_fewer_iterations(small_networks):
